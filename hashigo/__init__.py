@@ -1,0 +1,28 @@
+"""Hashigo: from first-principles forces to the mesoscale, with provenance.
+
+Importing the package is cheap: AiiDA and the numerical libraries are loaded by the parts that need them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Study", "__version__", "load_study", "run"]
+
+if TYPE_CHECKING:
+    from hashigo.api import run
+    from hashigo.study import Study, load_study
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public names on first use, so that `import hashigo` stays fast."""
+    if name == "run":
+        from hashigo.api import run
+
+        return run
+    if name in ("Study", "load_study"):
+        from hashigo import study
+
+        return getattr(study, name)
+    raise AttributeError(f"module 'hashigo' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Reference engines: one file each, found by entry point `hashigo.engines`."""

@@ -1,0 +1,1 @@
+"""Programs that the scheduler starts; they import no AiiDA."""

@@ -1,0 +1,1 @@
+"""FFT homogenisation of periodic microstructures."""

@@ -1,0 +1,1 @@
+"""Harmonic and anharmonic lattice dynamics on top of phonopy, phono3py and symfc."""

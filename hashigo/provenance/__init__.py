@@ -1,0 +1,1 @@
+"""From the provenance graph to packages that others can read."""

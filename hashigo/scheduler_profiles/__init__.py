@@ -1,0 +1,1 @@
+"""Sites and how to reach their schedulers."""

@@ -1,0 +1,1 @@
+"""The ladder: one WorkChain a stage, and the chain of all."""
