@@ -1,0 +1,1 @@
+"""What the scientist asks for: the study file, structures, existing data."""

@@ -1,0 +1,150 @@
+"""Quantum ESPRESSO's pw.x through aiida-quantumespresso, one job a frame, with its error handlers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashigo.calculators.engines import Engine, Setting
+from hashigo.errors import InputError, MissingComponent
+
+#: Where pseudopotential files are looked for, first to last.
+PSEUDO_FOLDERS = ("/usr/share/espresso/pseudo", "/usr/local/share/espresso/pseudo")
+
+
+def kpoint_mesh(cell: Any, spacing: float) -> list[int]:
+    """Mesh along each reciprocal vector, the same density for a cell and its supercells.
+
+    Args:
+        cell: lattice vectors as rows, shape (3, 3), Å.
+        spacing: wanted distance of k-points, 1/Å (with the factor 2π).
+
+    Rounded, not rounded up: a strained cell keeps the mesh of the unstrained one, or its energy would jump.
+    """
+    lengths = np.linalg.norm(2 * np.pi * np.linalg.inv(np.asarray(cell)).T, axis=1)
+    return [max(1, round(length / spacing)) for length in lengths]
+
+
+def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
+    """The file of an element's pseudopotential.
+
+    Raises:
+        InputError: when the settings name none, or the file is nowhere.
+    """
+    name = given.get(symbol)
+    if name is None:
+        raise InputError(
+            f"reference.settings.pseudopotentials names none for element {symbol}",
+            fix=f"add a line like {symbol}: {symbol}.upf",
+        )
+    folders = [Path(p) for p in (os.environ.get("ESPRESSO_PSEUDO"), *PSEUDO_FOLDERS) if p]
+    for folder in ([Path()] if Path(name).is_absolute() else folders):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"pseudopotential '{name}' of element {symbol} is in none of: {', '.join(map(str, folders))}",
+        fix="set ESPRESSO_PSEUDO to the folder that holds it",
+    )
+
+
+def _parameters(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    control = {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "low"}
+    system: dict[str, Any] = {"ecutwfc": settings["cutoff"], "occupations": "fixed"}
+    if settings["density_cutoff"]:
+        system["ecutrho"] = settings["density_cutoff"]
+    electrons = {"conv_thr": settings["scf_threshold"], "mixing_beta": 0.7}
+    if kind == "atom":
+        # Smearing shares the electrons of an open shell evenly among its degenerate orbitals.
+        system.update({"occupations": "smearing", "smearing": "gaussian", "degauss": 0.002, "nspin": 2,
+                       "nosym": True})  # fmt: skip
+        electrons["mixing_beta"] = 0.3
+    elif settings["smearing"]:
+        system.update({"occupations": "smearing", "smearing": "cold", "degauss": settings["smearing"]})
+    return {"CONTROL": control, "SYSTEM": system, "ELECTRONS": electrons}
+
+
+def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> tuple[Any, dict[str, Any]]:
+    """Process class and inputs of one frame; `structure` is a StructureData, `code` runs pw.x."""
+    from aiida import orm
+
+    try:
+        from aiida.plugins import WorkflowFactory
+        from aiida_pseudo.data.pseudo import UpfData
+
+        process = WorkflowFactory("quantumespresso.pw.base")
+    except Exception as error:  # aiida raises its own kinds for a plugin that is not installed
+        raise MissingComponent(
+            f"engine 'quantum_espresso' needs the AiiDA plugin aiida-quantumespresso ({error})",
+            fix="pip install 'aiida-hashigo[qe]'",
+        ) from None
+    parameters = _parameters(settings, kind)
+    kpoints = orm.KpointsData()
+    if kind == "atom":
+        kpoints.set_kpoints_mesh([1, 1, 1])
+        parameters["SYSTEM"]["starting_magnetization"] = {name: 0.5 for name in structure.get_kind_names()}
+    else:
+        offset = [0.5] * 3 if settings["shifted_mesh"] else [0.0] * 3
+        kpoints.set_kpoints_mesh(kpoint_mesh(structure.cell, settings["kpoint_spacing"]), offset=offset)
+    pseudos = {}
+    for name in structure.get_kind_names():
+        pseudos[name] = UpfData.get_or_create(find_pseudopotential(name, settings["pseudopotentials"]))
+    inputs = {
+        "kpoints": kpoints,
+        "max_iterations": orm.Int(3),
+        "clean_workdir": orm.Bool(True),
+        "pw": {
+            "code": code,
+            "structure": structure,
+            "parameters": orm.Dict(parameters),
+            "pseudos": pseudos,
+            "metadata": {
+                "options": {
+                    "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
+                    "withmpi": False,
+                    "max_wallclock_seconds": int(settings["walltime"]),
+                }
+            },
+        },
+    }
+    return process, inputs
+
+
+#: 1 GPa in eV/Å^3 (CODATA 2018).
+GPA = 1 / 160.21766208
+
+
+def _read(outputs: Any) -> dict[str, Any]:
+    """Energy [eV], forces [eV/Å] and stress [eV/Å^3, Voigt, positive under tension] of a finished frame."""
+    trajectory = outputs.output_trajectory
+    stress = np.asarray(trajectory.get_array("stress"))[-1] * GPA
+    return {
+        "energy": float(outputs.output_parameters["energy"]),
+        "forces": np.asarray(trajectory.get_array("forces"))[-1],
+        # pw.x's sign is ASE's with the opposite meaning of pressure: positive is compression.
+        "stress": -np.array([stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]]),
+        "origin": f"Quantum ESPRESSO {outputs.output_parameters['creator_version']}",
+    }
+
+
+ENGINE = Engine(
+    name="quantum_espresso",
+    title="Quantum ESPRESSO (pw.x)",
+    first_principles=True,
+    settings={
+        "pseudopotentials": Setting({}, "File name of each element's pseudopotential."),
+        "cutoff": Setting(40.0, "Plane-wave cut-off of the wavefunctions.", "Ry"),
+        "density_cutoff": Setting(0.0, "Cut-off of the density; 0: four times that of the wavefunctions.", "Ry"),
+        "kpoint_spacing": Setting(0.3, "Distance of k-points, with the factor 2π.", "1/Å"),
+        "shifted_mesh": Setting(True, "Shift the k-mesh by half a step in each direction."),
+        "smearing": Setting(0.0, "Width of the cold smearing of a metal; 0: an insulator's occupations.", "Ry"),
+        "scf_threshold": Setting(1e-9, "Energy error at which self-consistency is reached.", "Ry"),
+        "walltime": Setting(7200.0, "Longest time of one frame.", "s", physics=False),
+    },
+    job=_job,
+    program=("pw.x", "quantumespresso.pw"),
+    read=_read,
+)

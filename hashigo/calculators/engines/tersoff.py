@@ -1,0 +1,31 @@
+"""Tersoff's empirical potential of silicon, for tests and trials: not first-principles.
+
+Parameters: J. Tersoff, Phys. Rev. B 38, 9902 (1988); 39, 5566 (1989), the Si-Si-Si set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hashigo.calculators.engines import Engine
+
+
+def silicon() -> Any:
+    """ASE calculator of silicon."""
+    from ase.calculators.tersoff import Tersoff, TersoffParameters
+
+    parameters = TersoffParameters(
+        m=3.0, gamma=1.0, lambda3=1.7322, c=1.0039e5, d=16.217, h=-0.59825, n=0.78734, beta=1.1e-6,
+        lambda2=1.7322, B=471.18, R=2.85, D=0.15, lambda1=2.4799, A=1830.8,
+    )  # fmt: skip
+    return Tersoff({("Si", "Si", "Si"): parameters})
+
+
+def _calculator(settings: Mapping[str, Any]) -> Any:
+    return silicon()
+
+
+ENGINE = Engine(
+    name="tersoff", title="Tersoff (silicon, empirical)", first_principles=False, calculator=_calculator
+)

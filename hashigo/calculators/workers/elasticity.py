@@ -1,0 +1,242 @@
+"""Task "elasticity": relaxed cell and stiffness at 0 K, by the mean potential and each member of its committee."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.units import kg, m
+from numpy.typing import NDArray
+
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.job import Job, SerialComm
+from hashigo.calculators.workers.lattice.crystal import PrimitiveCell, read_structure
+from hashigo.calculators.workers.lattice.elastic import (
+    Stability,
+    born_stability,
+    hill_moduli,
+    relax,
+    stiffness,
+)
+from hashigo.calculators.workers.polynomial import committee_for
+from hashigo.calculators.workers.potential import Committee, Model
+from hashigo.errors import GateFailure, InputError, WorkerError
+
+TASK_VERSION = 1
+
+Floats = NDArray[np.float64]
+
+#: Parameters and their defaults; the strain is dimensionless, the force tolerance in eV/Å.
+DEFAULTS: dict[str, Any] = {
+    "potential": None,
+    "strain": 0.005,
+    "force_tolerance": 1e-5,
+    "relax_internal": True,
+    "stop_at_gates": True,
+}
+
+_DENSITY = m**3 / kg
+
+
+@dataclass(frozen=True)
+class CrystalState:
+    """A relaxed crystal and its stiffness, by one potential.
+
+    Attributes:
+        atoms: relaxed conventional cell; lengths in Å.
+        stiffness: shape (6, 6), GPa, Voigt, in the Cartesian axes of the cell.
+    """
+
+    atoms: Atoms
+    stiffness: Floats
+
+    def quantities(self) -> dict[str, Floats]:
+        """Every quantity of the vocabulary that follows: lattice parameters [Å], volume [Å^3], moduli [GPa] …"""
+        moduli = hill_moduli(self.stiffness)
+        values = {
+            "lattice_parameters": self.atoms.cell.lengths(),
+            "cell_volume": self.atoms.get_volume(),
+            "density": self.atoms.get_masses().sum() / self.atoms.get_volume() * _DENSITY,
+            "stiffness": self.stiffness,
+            "bulk_modulus": moduli.bulk,
+            "shear_modulus": moduli.shear,
+        }
+        return {name: np.asarray(value, dtype=float) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Elasticity:
+    """What the task computes: the mean potential's state, and those of the members in their order."""
+
+    mean: CrystalState
+    members: list[CrystalState] = field(default_factory=list)
+
+    @property
+    def stability(self) -> Stability:
+        """Born's criterion on the mean potential's stiffness."""
+        return born_stability(self.mean.stiffness)
+
+
+def run(job: Job) -> None:
+    """Relax the input "structure" and compute its stiffness with the input "potential".
+
+    Raises:
+        InputError: when parameters, structure or potential do not fit.
+        WorkerError: when a relaxation does not converge.
+        GateFailure: when the crystal is not stable; the result is written before.
+    """
+    settings = check_settings(job.parameters)
+    structure = read_structure(job.inputs["structure"])
+    elements = sorted(set(structure.get_chemical_symbols()))
+    committee = committee_for(job.inputs, settings["potential"], elements)
+    result = compute(structure, committee, settings, job)
+    if result is None:
+        return
+    write(job, result)
+    eigenvalue = result.stability.eigenvalues[0]
+    if not result.stability.stable and settings["stop_at_gates"]:
+        raise GateFailure(
+            f"{structure.get_chemical_formula()} is elastically unstable: its stiffness has an eigenvalue of "
+            f"{eigenvalue:.2f} GPa",
+            fix="check the structure's phase, and that the reference frames hold strained cells",
+        )
+
+
+def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in defaults and check them.
+
+    Args:
+        parameters: any of `DEFAULTS`; strain dimensionless, force tolerance in eV/Å.
+
+    Raises:
+        InputError: names the parameter and what to do.
+    """
+    unknown = sorted(set(parameters) - set(DEFAULTS))
+    if unknown:
+        raise InputError(
+            f"elasticity.{unknown[0]} is not a parameter of the stage", fix=f"known are {', '.join(DEFAULTS)}"
+        )
+    settings = {**DEFAULTS, **parameters}
+    if not 0 < settings["strain"] <= 0.05:
+        raise InputError(
+            f"elasticity.strain is {settings['strain']}, not a small positive strain",
+            fix="set elasticity.strain to 0.005 or so",
+        )
+    if not settings["force_tolerance"] > 0:
+        raise InputError(
+            f"elasticity.force_tolerance is {settings['force_tolerance']} eV/Å, and must be positive",
+            fix="set elasticity.force_tolerance to 1e-5 or so",
+        )
+    return settings
+
+
+def compute(
+    structure: Atoms, committee: Committee, settings: Mapping[str, Any], job: Job | None = None
+) -> Elasticity | None:
+    """Relax and strain with every model of a committee; ranks share the models.
+
+    Args:
+        structure: conventional standardised cell; lengths in Å.
+        committee: mean model and members.
+        settings: complete, of `check_settings`.
+        job: gives communicator and progress; serial without it.
+
+    Returns:
+        The result on rank 0, None on the others.
+
+    Raises:
+        InputError: when the potential does not know an element of the structure.
+        WorkerError: names the model whose relaxation did not converge.
+    """
+    comm = job.comm if job is not None else SerialComm()
+    crystal = PrimitiveCell.of(structure)
+    models: list[Model] = [committee.mean, *committee.members]
+    own: dict[int, CrystalState] = {}
+    for index in range(comm.rank, len(models), comm.size):
+        if job is not None:
+            job.progress(index, len(models), "relaxed cell and stiffness")
+        own[index] = _named_state(crystal, models[index], settings, index)
+    parts = comm.gather(own, root=0)
+    if comm.rank != 0:
+        return None
+    if job is not None:
+        job.progress(len(models), len(models), "relaxed cell and stiffness")
+    states = {index: state for part in parts for index, state in part.items()}
+    return Elasticity(states[0], [states[index] for index in range(1, len(models))])
+
+
+def _named_state(
+    crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any], index: int
+) -> CrystalState:
+    try:
+        return crystal_state(crystal, model, settings)
+    except WorkerError as error:
+        who = f"member {index - 1} of the committee" if index else "the mean potential"
+        raise WorkerError(f"with {who}, {error.message}", fix=error.fix) from error
+
+
+def crystal_state(crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any]) -> CrystalState:
+    """Relax a crystal and compute its stiffness with one model.
+
+    Args:
+        crystal: where to start.
+        model: the potential.
+        settings: complete, of `check_settings`.
+
+    Raises:
+        WorkerError: when a relaxation does not converge.
+    """
+    tolerance = float(settings["force_tolerance"])
+    relaxed = relax(model, crystal.atoms, tolerance)
+    constants = stiffness(
+        model,
+        relaxed,
+        float(settings["strain"]),
+        relax_internal=bool(settings["relax_internal"]),
+        force_tolerance=tolerance,
+    )
+    return CrystalState(crystal.expand(relaxed), constants)
+
+
+def write(job: Job, result: Elasticity) -> None:
+    """Write the result file of the job.
+
+    Args:
+        job: gives the path.
+        result: of `compute`.
+    """
+    votes = [member.quantities() for member in result.members]
+    mean = result.mean.atoms
+    with ResultWriter(job.output, task="elasticity", task_version=TASK_VERSION) as writer:
+        for name, value in result.mean.quantities().items():
+            members = np.array([vote[name] for vote in votes]) if votes else None
+            # One member has no spread.
+            spread = (
+                {"model": members.std(axis=0, ddof=1)} if members is not None and len(votes) > 1 else None
+            )
+            writer.quantity(name, value, members=members, components=spread, calibrated=False)
+        writer.array("relaxed/cell", mean.cell.array, units="Å")
+        writer.array("relaxed/positions", mean.get_scaled_positions(wrap=False), units="dimensionless")
+        if result.members:
+            cells = [member.atoms.cell.array for member in result.members]
+            positions = [member.atoms.get_scaled_positions(wrap=False) for member in result.members]
+            writer.array("members/cell", cells, units="Å")
+            writer.array("members/positions", positions, units="dimensionless")
+        writer.note("relaxed", {"symbols": mean.get_chemical_symbols()})
+        writer.note("born_stability", _stability_note(result))
+        writer.note("gate", {"name": "born_stability", "passed": result.stability.stable})
+
+
+def _stability_note(result: Elasticity) -> dict[str, Any]:
+    unstable = [
+        index for index, member in enumerate(result.members) if not born_stability(member.stiffness).stable
+    ]
+    return {
+        "stable": result.stability.stable,
+        "eigenvalues": result.stability.eigenvalues.tolist(),
+        "unit": "GPa",
+        "unstable_members": unstable,
+    }

@@ -1,0 +1,210 @@
+"""Polynomial potentials of pypolymlp as models, and committees of them read from a potential file."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers.potential import Committee, Evaluation
+from hashigo.errors import InputError, MissingComponent
+
+Floats = NDArray[np.float64]
+
+#: Where Voigt's xx, yy, zz, yz, xz, xy stand in pypolymlp's xx, yy, zz, xy, yz, zx.
+TO_VOIGT = (0, 1, 2, 4, 5, 3)
+
+
+def missing_library(error: ImportError) -> MissingComponent:
+    """The sentence for an installation without pypolymlp."""
+    return MissingComponent(
+        f"polynomial potentials need pypolymlp, which does not load here ({error})",
+        fix="pip install 'aiida-hashigo[potential]'; its source package is compiled with g++, cmake and Eigen 3 "
+        "(Debian: libeigen3-dev; without root: pip install cmake cmeel-eigen, and set CMAKE_PREFIX_PATH)",
+    )
+
+
+def to_polymlp(atoms: Atoms, elements: Sequence[str]) -> Any:
+    """Convert a structure for pypolymlp; the order of atoms is kept.
+
+    Args:
+        atoms: periodic atoms; lengths in Å.
+        elements: chemical symbols in the potential's order.
+
+    Raises:
+        InputError: when the structure has an element that the potential does not know.
+    """
+    from pypolymlp.core.data_format import PolymlpStructure  # optional package
+
+    symbols = atoms.get_chemical_symbols()
+    unknown = sorted(set(symbols) - set(elements))
+    if unknown:
+        raise InputError(
+            f"the structure {atoms.get_chemical_formula()} has {unknown[0]}, "
+            f"the potential was trained on {', '.join(elements)} only",
+            fix="train on frames that hold every element of the structure",
+        )
+    types = [list(elements).index(symbol) for symbol in symbols]
+    return PolymlpStructure(
+        axis=atoms.cell.array.T,
+        positions=atoms.get_scaled_positions().T,
+        n_atoms=[types.count(index) for index in range(len(elements))],
+        elements=symbols,
+        types=types,
+        volume=atoms.get_volume(),
+    )
+
+
+def stress_from_virial(virial: Floats, volume: float) -> Floats:
+    """Turn pypolymlp's stress into this project's.
+
+    Args:
+        virial: minus the energy's derivative by strain, in the order xx, yy, zz, xy, yz, zx; shape (6, ...), eV.
+        volume: of the cell, Å^3.
+
+    Returns:
+        Voigt xx, yy, zz, yz, xz, xy, positive under tension; shape (6, ...), eV/Å^3.
+    """
+    return np.asarray(-virial[list(TO_VOIGT)] / volume)
+
+
+class PolynomialModel:
+    """A polynomial potential.
+
+    Its energies include those of the free atoms it was trained with, so that they compare with the reference's.
+
+    Args:
+        source: the text of a polymlp.yaml, or the path of one.
+
+    Raises:
+        MissingComponent: when pypolymlp is not installed.
+        InputError: when it is no polynomial potential.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        try:
+            from pypolymlp.calculator.properties import Properties  # optional package
+        except ImportError as error:
+            raise missing_library(error) from None
+        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+        try:
+            self._properties = Properties(pot=io.StringIO(text))
+            parameters = self._properties.params[0]
+            self._elements = tuple(str(symbol) for symbol in parameters.elements)
+            energies = parameters.atomic_energy or [0.0] * len(self._elements)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"the text is not a polymlp.yaml of a polynomial potential: {error!r}") from None
+        self._atomic_energies = dict(zip(self._elements, map(float, energies), strict=True))
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols it knows, in its own order."""
+        return self._elements
+
+    @property
+    def atomic_energies(self) -> dict[str, float]:
+        """Energy of a free atom of each element, eV."""
+        return dict(self._atomic_energies)
+
+    def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation]:
+        """Evaluate structures in one call of the library; their order is kept.
+
+        Args:
+            structures: periodic atoms; lengths in Å.
+
+        Raises:
+            InputError: when a structure has an element that the potential does not know.
+        """
+        if not structures:
+            return []
+        cells = [to_polymlp(atoms, self._elements) for atoms in structures]
+        energies, forces, virials = self._properties.eval_multiple(cells)
+        return [
+            Evaluation(
+                energy=float(energy) + sum(self._atomic_energies[s] for s in atoms.get_chemical_symbols()),
+                forces=np.ascontiguousarray(force.T),
+                stress=stress_from_virial(np.asarray(virial), atoms.get_volume()),
+            )
+            for atoms, energy, force, virial in zip(structures, energies, forces, virials, strict=True)
+        ]
+
+
+def polynomial_text(parameters: Any, coefficients: Floats) -> str:
+    """Write a potential as the text of a polymlp.yaml.
+
+    Args:
+        parameters: pypolymlp's PolymlpParamsSingle.
+        coefficients: of the unscaled features, shape (n_features,), eV.
+    """
+    from pypolymlp.core.io_polymlp import save_mlp  # optional package
+
+    with tempfile.TemporaryDirectory() as folder, np.printoptions():
+        # The library writes to a named file only, and changes numpy's way of printing.
+        file = os.path.join(folder, "polymlp.yaml")
+        save_mlp(parameters, coefficients, np.ones(len(coefficients)), filename=file)
+        return Path(file).read_text(encoding="utf-8")
+
+
+def pack_text(text: str) -> NDArray[np.uint8]:
+    """Text as it is kept in a potential file: UTF-8, shape (n_bytes,), dimensionless."""
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def load_committee(path: Path) -> Committee:
+    """Read the mean model and the members of a potential file.
+
+    Args:
+        path: result file of the task "training".
+
+    Raises:
+        InputError: when the file holds no potential.
+        MissingComponent: when pypolymlp is not installed.
+    """
+    with ResultReader(path) as reader:
+        if reader.task != "training":
+            raise InputError(f"{Path(path).name} is a result of '{reader.task}', not of a training")
+        count = 0
+        while reader.has(f"potential/members/{count}"):
+            count += 1
+        names = ["potential/mean", *(f"potential/members/{index}" for index in range(count))]
+        texts = [bytes(reader.array(name).tobytes()).decode() for name in names]
+    models = [PolynomialModel(text) for text in texts]
+    return Committee(mean=models[0], members=tuple(models[1:]))
+
+
+def committee_for(
+    inputs: Mapping[str, Path], reference: Mapping[str, Any] | None, elements: Sequence[str]
+) -> Committee:
+    """The potential a lattice job works with: the trained committee, or the reference engine itself.
+
+    Args:
+        inputs: the job's input files; "potential" is the trained committee.
+        reference: {"engine": name, "parameters": settings} of an engine cheap enough to be used directly, which
+            has no members; None for the trained committee.
+        elements: chemical symbols of the structure.
+
+    Raises:
+        InputError: when neither is given, or the engine cannot be used directly.
+    """
+    if not reference:
+        if "potential" not in inputs:
+            raise InputError("the job has neither a trained potential nor an engine to use in its place")
+        return load_committee(inputs["potential"])
+    from hashigo.calculators.engines import get_engine
+    from hashigo.calculators.workers.potential import AseModel
+
+    engine = get_engine(str(reference["engine"]))
+    if engine.calculator is None:
+        raise InputError(
+            f"engine '{engine.name}' cannot stand in for a potential: it runs one job for each configuration",
+            fix="train a potential",
+        )
+    return Committee(mean=AseModel(engine.calculator(dict(reference.get("parameters") or {})), elements))

@@ -1,0 +1,142 @@
+"""AiiDA computers and codes made from a site; made once, found again by their labels."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida.manage.configuration.settings import AiiDAConfigDir
+
+from hashigo.errors import MissingComponent
+from hashigo.scheduler_profiles.model import Site
+
+#: Debian package, or other origin, of programs that sites may name.
+PACKAGES = {"pw.x": "Debian package quantum-espresso"}
+
+_PROBE = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+
+
+def get_computer(site: Site) -> orm.Computer:
+    """The AiiDA computer of a site, made on first use."""
+    label = f"hashigo-{site.id}"
+    try:
+        computer = orm.load_computer(label)
+    except NotExistent:
+        computer = _make_computer(site, label)
+    exports = "\n".join(f"export {name}={_quoted(value)}" for name, value in sorted(site.environment.items()))
+    if computer.get_prepend_text() != exports:
+        computer.set_prepend_text(exports)
+    return computer
+
+
+def _make_computer(site: Site, label: str) -> orm.Computer:
+    scratch = Path(AiiDAConfigDir.get()) / "hashigo" / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    computer = orm.Computer(
+        label=label,
+        hostname="localhost",
+        description=site.title,
+        transport_type=site.transport,
+        scheduler_type=site.scheduler,
+        workdir=str(scratch),
+    )
+    computer.set_mpirun_command(["mpirun", "-n", "{tot_num_mpiprocs}"])
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.set_use_double_quotes(False)
+    computer.set_minimum_job_poll_interval(0.0)
+    computer.store()
+    # A login shell costs 0.4 CPU-s for each job and brings nothing: jobs call their programs by full path.
+    computer.configure(safe_interval=0.0, use_login_shell=False)
+    return computer
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def worker_code(site: Site) -> orm.InstalledCode:
+    """The code that runs workers: this Python."""
+    return _get_code(site, "hashigo-worker", sys.executable, "hashigo.worker")
+
+
+def program_code(site: Site, program: str, plugin: str) -> orm.InstalledCode:
+    """The code of a program that a site names.
+
+    Args:
+        site: where it is installed.
+        program: e.g. "pw.x".
+        plugin: AiiDA calculation plugin that drives it.
+
+    Raises:
+        MissingComponent: when it is not installed.
+    """
+    path = shutil.which(site.codes.get(program, program))
+    if path is None:
+        raise MissingComponent(
+            f"program '{program}' is not on the PATH of site '{site.id}'",
+            fix=f"install it ({PACKAGES.get(program, program)}), or name its path in the site's codes",
+        )
+    return _get_code(site, f"hashigo-{program}", path, plugin)
+
+
+def _get_code(site: Site, label: str, path: str, plugin: str) -> orm.InstalledCode:
+    computer = get_computer(site)
+    query = orm.QueryBuilder().append(orm.Computer, filters={"id": computer.pk}, tag="computer")
+    query.append(orm.InstalledCode, with_computer="computer", filters={"label": {"like": f"{label}%"}})
+    codes: list[Any] = query.all(flat=True)
+    for code in codes:
+        if str(code.filepath_executable) == path:
+            return code
+    # A code cannot be changed once it is used: another executable is another code.
+    suffix = f"-{len(codes) + 1}" if codes else ""
+    code = orm.InstalledCode(
+        label=f"{label}{suffix}", computer=computer, filepath_executable=path, default_calc_job_plugin=plugin
+    )
+    return code.store()
+
+
+def worker_options(site: Site, ranks: int) -> dict[str, Any]:
+    """Options of a worker job.
+
+    Args:
+        site: where it runs.
+        ranks: count of MPI ranks wanted; one is used where MPI does not work.
+    """
+    ranks = min(ranks, site.n_cores()) if mpi_works() else 1
+    environment = {}
+    if os.geteuid() == 0:
+        environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return {
+        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": ranks},
+        "withmpi": ranks > 1,
+        "environment_variables": environment if ranks > 1 else {},
+    }
+
+
+_MPI_WORKS: dict[str, bool] = {}
+
+
+def mpi_works() -> bool:
+    """Whether `mpirun` starts two ranks that mpi4py sees as one world; tried once in a process."""
+    launcher = shutil.which("mpirun")
+    if launcher is None:
+        return False
+    if launcher not in _MPI_WORKS:
+        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        try:
+            done = subprocess.run(
+                [launcher, "-n", "2", sys.executable, "-c", _PROBE],
+                env=environment, capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            _MPI_WORKS[launcher] = done.returncode == 0 and done.stdout.split() == ["2", "2"]
+        except subprocess.TimeoutExpired:
+            _MPI_WORKS[launcher] = False
+    return _MPI_WORKS[launcher]

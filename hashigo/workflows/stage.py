@@ -1,0 +1,134 @@
+"""What a stage is, and the WorkChain that most of them are: one worker job with a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, ClassVar
+
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
+from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, StructureData
+
+from hashigo.calculators.calculation import WorkerCalculation, task_version
+from hashigo.scheduler_profiles.computers import worker_code, worker_options
+from hashigo.scheduler_profiles.model import load_site
+
+GATE_EXIT = 430
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rung of the ladder.
+
+    Attributes:
+        name: key of its section in the study.
+        title: as printed.
+        process: entry point of its WorkChain in `aiida.workflows`.
+        needs: stages whose results it takes.
+        parameters: picks the plain values its jobs need from the study (as a mapping) and those only, so that a
+            change elsewhere does not compute it again.
+        uses: stages whose results it takes where they exist.
+        tasks: worker tasks it runs, for `plan`.
+        ranks: count of MPI ranks that its jobs can use; 0 for all cores.
+        optional: whether a study can leave it out.
+    """
+
+    name: str
+    title: str
+    process: str
+    needs: tuple[str, ...]
+    parameters: Callable[[Mapping[str, Any]], dict[str, Any]]
+    uses: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = field(default=())
+    ranks: int = 1
+    optional: bool = True
+
+
+@cache
+def stages() -> dict[str, Stage]:
+    """All registered stages by name, each after those it needs."""
+    found: dict[str, Stage] = {point.name: point.load() for point in entry_points(group="hashigo.stages")}
+    ordered: dict[str, Stage] = {}
+    while len(ordered) < len(found):
+        ready = [
+            stage
+            for name, stage in sorted(found.items())
+            if name not in ordered and all(other in ordered for other in (*stage.needs, *stage.uses))
+        ]
+        ordered.update({stage.name: stage for stage in ready})
+    return ordered
+
+
+class WorkerStage(WorkChain):
+    """A stage of one worker job. A subclass names the task."""
+
+    TASK: ClassVar[str]
+    RANKS: ClassVar[int] = 1
+
+    @classmethod
+    def define(cls, spec: ProcessSpec) -> None:
+        """Declare inputs, outputs and exit codes."""
+        super().define(spec)
+        spec.input("parameters", valid_type=Dict, help="Plain values of this stage.")
+        spec.input("site", valid_type=Str, help="Where its job runs.")
+        spec.input("stop_at_gates", valid_type=Bool, default=lambda: Bool(True), help="Whether a gate stops.")
+        spec.input_namespace("files", valid_type=(SinglefileData, StructureData), dynamic=True, help="Results used.")
+        spec.output("result", valid_type=SinglefileData, required=False, help="What the stage computed.")
+        spec.exit_code(400, "ERROR_JOB", message="{message}")
+        spec.exit_code(GATE_EXIT, "ERROR_GATE", message="{message}")
+        spec.outline(cls.submit_job, cls.take_result)
+
+    def submit_job(self) -> ToContext:
+        """Start the worker."""
+        inputs = worker_inputs(
+            self.inputs.site.value, self.TASK, self.inputs.parameters, dict(self.inputs.files), self.RANKS
+        )
+        return ToContext(job=self.submit(WorkerCalculation, **inputs))
+
+    def take_result(self) -> ExitCode | None:
+        """Hand on the result; a gate stops the climb, unless the study says otherwise."""
+        job: CalcJobNode = self.ctx.job
+        if "result" in job.outputs:
+            self.out("result", job.outputs.result)
+        if job.is_finished_ok:
+            return None
+        if job.exit_status == GATE_EXIT:
+            if not self.inputs.stop_at_gates.value:
+                self.report(f"gate not held, going on as the study says: {job.exit_message}")
+                return None
+            return self.exit_codes.ERROR_GATE.format(message=job.exit_message)
+        return self.exit_codes.ERROR_JOB.format(message=job_failure(job))
+
+
+def job_failure(job: Any) -> str:
+    """One sentence on why a process ended without success."""
+    if job.exit_message:
+        return str(job.exit_message)
+    if job.exception:
+        return str(job.exception).strip().splitlines()[-1]
+    return f"{job.process_label} <{job.pk}> was {job.process_state.value if job.process_state else 'lost'}"
+
+
+def worker_inputs(
+    site_name: str, task: str, parameters: Dict, files: dict[str, Any], ranks: int
+) -> dict[str, Any]:
+    """Inputs of a WorkerCalculation.
+
+    Args:
+        site_name: id of the site.
+        task: name of the worker task.
+        parameters: plain values.
+        files: input nodes by name.
+        ranks: count of MPI ranks; 0 for all cores of the site.
+    """
+    site = load_site(site_name)
+    return {
+        "code": worker_code(site),
+        "task": Str(task),
+        "task_version": Int(task_version(task)),
+        "parameters": parameters,
+        "files": files,
+        "metadata": {"options": worker_options(site, ranks or site.n_cores()), "label": task},
+    }
