@@ -1,0 +1,83 @@
+"""The command line: one file a command family; heavy libraries are loaded by the command that needs them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hashigo import __version__
+from hashigo.errors import HashigoError
+
+#: Command -> module that holds it; a module is loaded when its command is called.
+COMMANDS = {
+    "init": ("hashigo.cli.start", "Write a commented study for a material of your own."),
+    "plan": ("hashigo.cli.start", "Show stages and jobs, and what each will need."),
+    "schema": ("hashigo.cli.start", "Print the JSON schema of study files, for editors."),
+    "run": ("hashigo.cli.run", "Run a study; what is finished already is taken from the cache."),
+    "resume": ("hashigo.cli.run", "Go on with a run that was stopped."),
+    "status": ("hashigo.cli.show", "Show a run as a tree, or list all runs."),
+    "results": ("hashigo.cli.show", "Print the numbers of a run."),
+    "report": ("hashigo.cli.show", "Write the HTML report of a run."),
+    "export": ("hashigo.cli.export", "Write a package for a data platform."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module only when it is called: `hashigo --help` needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hashigo")
+@click.option("--debug", is_flag=True, help="Show tracebacks and AiiDA's log.")
+def hashigo(debug: bool) -> None:
+    """Carry a crystal from first-principles forces to the properties of a polycrystal."""
+    if debug:
+        os.environ["HASHIGO_DEBUG"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error meant for the user is one sentence and an exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # `--debug` may stand anywhere, as people add it to the end of what they just typed.
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    if debug:
+        os.environ["HASHIGO_DEBUG"] = "1"
+    try:
+        code = hashigo.main(args=arguments, prog_name="hashigo", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has left, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except HashigoError as error:
+        if debug:
+            raise
+        click.echo("\n".join(error.lines()), err=True)
+        sys.exit(error.exit_code)

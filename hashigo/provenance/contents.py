@@ -27,7 +27,11 @@ UNPACKERS: dict[bytes, Callable[[io.BytesIO], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-OPAQUE = {b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"Rar!": "a RAR archive", b"\x28\xb5\x2f\xfd": "zstd-compressed data"}
+OPAQUE = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"\x28\xb5\x2f\xfd": "zstd-compressed data",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ def _bytes(content: bytes, place: str, depth: int) -> Iterator[Text]:
         yield Text(place, content.decode("utf-8", "replace"))
 
 
-def _packed(content: bytes, place: str, depth: int, unpack: Callable[[io.BytesIO], Any] | None) -> Iterator[Text]:
+def _packed(
+    content: bytes, place: str, depth: int, unpack: Callable[[io.BytesIO], Any] | None
+) -> Iterator[Text]:
     try:
         if unpack is not None:
             with unpack(io.BytesIO(content)) as stream:

@@ -50,7 +50,9 @@ def export_format(name: str) -> Format:
     """
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
-        raise InputError(f"there is no export format '{name}'", fix=f"choose one of: {', '.join(sorted(found))}")
+        raise InputError(
+            f"there is no export format '{name}'", fix=f"choose one of: {', '.join(sorted(found))}"
+        )
     return _load(found[name])
 
 
@@ -61,7 +63,7 @@ def registered_stages() -> set[str]:
 
 def _load(entry: Any) -> Format:
     try:
-        return entry.load()  # type: ignore[no-any-return]
+        return entry.load()
     except ModuleNotFoundError as error:
         raise MissingComponent(
             f"export format '{entry.name}' needs the Python package '{error.name}', which is not installed",

@@ -1,148 +1,41 @@
-"""The neutral graph: processes, data and links of one run, read from AiiDA into plain records."""
+"""The neutral graph of one run, read from AiiDA into plain records, and what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from aiida import orm
 from aiida.common.links import LinkType
 
-Kind = Literal["workflow", "calculation", "function"]
+from hashigo.provenance.records import CoreHours, Data, Graph, Kind, Link, Process
+
+__all__ = [
+    "CoreHours",
+    "Data",
+    "Graph",
+    "Kind",
+    "Link",
+    "Process",
+    "collect",
+    "core_hours",
+    "job_core_hours",
+    "study_data",
+    "study_of",
+]
 
 #: SQLite takes a limited number of values in one query.
 BATCH = 500
 CALLS = [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]
 INPUTS = [LinkType.INPUT_CALC.value, LinkType.INPUT_WORK.value]
 OUTPUTS = [LinkType.CREATE.value, LinkType.RETURN.value]
+STUDY = "study"
 NAMELESS_CALL = "CALL"
 #: Keys under which programs report their own wall time, s.
 WALL_TIME_KEYS = ("wall_time_s", "wall_time_seconds")
 VERSION_KEYS = ("creator_version", "program_version", "code_version")
-
-
-@dataclass(frozen=True)
-class Process:
-    """One executed process.
-
-    Attributes:
-        name: what its caller calls it; the process's own label when the caller gave no name.
-        type: AiiDA's process type: an entry point or a dotted Python path.
-        stage: the step of the ladder it belongs to; empty for the root.
-        state: AiiDA's state: finished, excepted, killed, or what it was left in.
-        message: why it failed, as the engine wrote it; empty when it did not.
-        caller: uuid of the process that called it, None for the root.
-        program: name of the executable, without its path; empty where there is none.
-        program_version: version the program reported; empty where it did not.
-        versions: versions of aiida-core and of the plugin, as recorded when it ran.
-        cached_from: uuid of the process whose results were taken over; empty when it was computed.
-        cores: number of cores it asked for, None where it is not a job.
-        wall_time: s, as the program reported it; None where it did not.
-    """
-
-    uuid: str
-    label: str
-    name: str
-    type: str
-    kind: Kind
-    stage: str
-    started: datetime
-    ended: datetime
-    state: str
-    exit_status: int | None = None
-    message: str = ""
-    caller: str | None = None
-    program: str = ""
-    program_version: str = ""
-    versions: tuple[tuple[str, str], ...] = ()
-    cached_from: str = ""
-    cores: int | None = None
-    wall_time: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it finished with exit status 0."""
-        return self.state == "finished" and self.exit_status == 0
-
-    @property
-    def ended_in_state(self) -> bool:
-        """Whether it came to an end, good or bad."""
-        return self.state in ("finished", "excepted", "killed")
-
-
-@dataclass(frozen=True)
-class Data:
-    """One data node; what it holds stays in the database until it is written.
-
-    Attributes:
-        label: the node's own label, or that of the link that made it, or of its first use.
-        type: entry point of the node's class, such as `core.dict`.
-        creator: uuid of the process of this graph that made it, None when it came from outside.
-        stage: stage of the creator; empty when it came from outside.
-        value: the value of a number, text or truth value; None for anything larger.
-        files: names of the files in the node's repository.
-    """
-
-    uuid: str
-    label: str
-    type: str
-    class_name: str
-    created: datetime
-    creator: str | None = None
-    stage: str = ""
-    value: int | float | str | bool | None = None
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Link:
-    """A process used (`input`), made (`output`) or handed on (`return`) a data node under a name."""
-
-    process: str
-    data: str
-    label: str
-    kind: Literal["input", "output", "return"]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """All of one run.
-
-    Attributes:
-        root: the process that was exported.
-        processes: in the order in which they were started, the root first; by uuid.
-        data: in the order in which they were made; by uuid.
-        links: in the order of the processes.
-    """
-
-    root: Process
-    processes: Mapping[str, Process]
-    data: Mapping[str, Data]
-    links: tuple[Link, ...]
-
-    def called_by(self, uuid: str) -> list[Process]:
-        """The processes that a process called itself, in order."""
-        return [process for process in self.processes.values() if process.caller == uuid]
-
-
-@dataclass(frozen=True)
-class CoreHours:
-    """What a run cost.
-
-    Attributes:
-        value: core hours, core·h.
-        method: how the number was come by.
-        jobs: number of jobs counted.
-        cached: number of jobs that cost nothing, because their results were taken from the cache.
-    """
-
-    value: float
-    method: str
-    jobs: int
-    cached: int
 
 
 def collect(root: orm.ProcessNode) -> Graph:
@@ -165,6 +58,24 @@ def collect(root: orm.ProcessNode) -> Graph:
     found, links, facts = _used_and_made(nodes, processes)
     processes = {uuid: replace(p, **facts.get(uuid, {})) for uuid, p in processes.items()}
     return Graph(processes[root.uuid], processes, _data(found, links, processes), links)
+
+
+def study_data(graph: Graph) -> Data | None:
+    """The root's input `study`, None when it has none."""
+    for link in graph.links:
+        if link.process == graph.root.uuid and link.kind == "input" and link.label == STUDY:
+            return graph.data[link.data]
+    return None
+
+
+def study_of(node: orm.ProcessNode) -> dict[str, Any]:
+    """The study that a process, or one that called it, was given; empty when there is none."""
+    while node is not None:
+        study = node.base.links.get_incoming(link_label_filter=STUDY).first()
+        if study is not None and isinstance(study.node, orm.Dict):
+            return dict(study.node.get_dict())
+        node = node.caller
+    return {}
 
 
 def core_hours(graph: Graph) -> CoreHours:
@@ -269,7 +180,11 @@ def _message(node: Any) -> str:
     if node.exception:
         # The last line of a traceback is the error; the lines before it name files of this machine.
         return str(node.exception).strip().splitlines()[-1]
-    return "" if node.is_finished_ok else f"left in state '{node.process_state.value if node.process_state else 'created'}'"
+    return (
+        ""
+        if node.is_finished_ok
+        else f"left in state '{node.process_state.value if node.process_state else 'created'}'"
+    )
 
 
 def _cores(node: Any) -> int | None:

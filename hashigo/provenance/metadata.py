@@ -105,8 +105,12 @@ def _access(value: Any) -> tuple[dict[str, str], str]:
     for stage, access in entries.items():
         if access not in ACCESS:
             where = f"access.{stage}" if stage else "access"
-            raise InputError(f"{where}: '{access}' is not one of {', '.join(ACCESS)}", fix=f"correct {where} in the study")
-    return {str(stage): str(access) for stage, access in entries.items() if stage}, str(entries.get("", "open"))
+            raise InputError(
+                f"{where}: '{access}' is not one of {', '.join(ACCESS)}", fix=f"correct {where} in the study"
+            )
+    return {str(stage): str(access) for stage, access in entries.items() if stage}, str(
+        entries.get("", "open")
+    )
 
 
 def _author(entry: Any, index: int) -> Author:

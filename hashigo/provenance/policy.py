@@ -1,8 +1,8 @@
 """The gate: what of a run may leave, and the check of the finished package.
 
 What never leaves, whatever the study says: computers and their host names, users and their e-mail addresses,
-remote folders, job scripts, paths of codes, raw folders of an engine's output. Of pseudopotentials, which carry
-licences of their own, the name and published checksum are given, not the file.
+remote folders, job scripts, paths of codes, raw folders of an engine's output. Pseudopotentials, which carry
+licences of their own, are named, but their files stay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiida import orm
 
 from hashigo.errors import GateFailure, InputError
 from hashigo.provenance.formats import registered_stages
-from hashigo.provenance.graph import Data, Graph
+from hashigo.provenance.graph import Data, Graph, study_data
 from hashigo.provenance.metadata import ACCESS, Metadata
 from hashigo.provenance.privacy import Finding, Identity, redact, scan, this_machine
 
@@ -43,7 +43,9 @@ class PrivacyFailure(GateFailure):
 
     gate = GATE
 
-    def __init__(self, message: str, *, fix: str = "", see: str = "", findings: Sequence[Finding] = ()) -> None:
+    def __init__(
+        self, message: str, *, fix: str = "", see: str = "", findings: Sequence[Finding] = ()
+    ) -> None:
         super().__init__(message, fix=fix, see=see)
         self.findings = tuple(findings)
 
@@ -64,10 +66,10 @@ class Decision:
 
 
 def decide(graph: Graph, metadata: Metadata) -> dict[str, Decision]:
-    """Decide for every data node of a graph whether its content may leave.
+    """Decide for every data node of a graph whether its content may leave. The study itself always does.
 
     Data is as closed as the strictest stage that made it or handed it on. Data from outside the run is as
-    closed as the least strict stage that uses it: what only a closed stage has seen stays closed.
+    closed as the strictest stage that uses it; a single number or word, as the least strict one.
 
     Raises:
         InputError: when the study sets the access of a stage that does not exist.
@@ -79,10 +81,12 @@ def decide(graph: Graph, metadata: Metadata) -> dict[str, Decision]:
         stage = graph.processes[link.process].stage
         if stage:
             (used if link.kind == "input" else made).setdefault(link.data, set()).add(stage)
-    return {
+    decisions = {
         uuid: _decision(data, made.get(uuid, set()), used.get(uuid, set()), metadata)
         for uuid, data in graph.data.items()
     }
+    study = study_data(graph)
+    return decisions if study is None else {**decisions, study.uuid: Decision(True)}
 
 
 def identity() -> Identity:
@@ -116,7 +120,7 @@ def check(package: Path, metadata: Metadata, who: Identity) -> None:
     others = f", and {len(findings) - 1} more like it" if len(findings) > 1 else ""
     raise PrivacyFailure(
         f"gate '{GATE}': nothing was exported, because {findings[0]}{others}",
-        fix="take it out of the study or the data, or set access: closed for the stage that made it, and export again",
+        fix="take it out of the study or the data, or set the access of its stage to closed",
         findings=findings,
     )
 
@@ -124,7 +128,9 @@ def check(package: Path, metadata: Metadata, who: Identity) -> None:
 def _accounts() -> set[str]:
     """Accounts that jobs of this profile were charged to."""
     query = orm.QueryBuilder()
-    query.append(orm.CalcJobNode, project="attributes.account", filters={"attributes": {"has_key": "account"}})
+    query.append(
+        orm.CalcJobNode, project="attributes.account", filters={"attributes": {"has_key": "account"}}
+    )
     return {str(account) for account in query.distinct().all(flat=True) if account}
 
 
@@ -144,9 +150,14 @@ def _decision(data: Data, made: set[str], used: set[str], metadata: Metadata) ->
     if data.type.startswith(LICENSED):
         return Decision(False, reason=REASONS["licensed"])
     if made:
-        access = max((metadata.access.get(stage, metadata.default_access) for stage in made), key=ACCESS.index)
+        access = max(
+            (metadata.access.get(stage, metadata.default_access) for stage in made), key=ACCESS.index
+        )
     elif used:
-        access = min((metadata.access.get(stage, metadata.default_access) for stage in used), key=ACCESS.index)
+        strictness = max if data.value is None else min
+        access = strictness(
+            (metadata.access.get(stage, metadata.default_access) for stage in used), key=ACCESS.index
+        )
     else:
         access = metadata.default_access
     return Decision(access == "open", access, REASONS.get(access, ""))

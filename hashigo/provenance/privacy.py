@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -15,10 +16,25 @@ from hashigo.provenance.contents import Text, texts
 
 #: Names that name nobody. They are looked for only where a name is meant: in paths, before an @.
 GENERIC = frozenset(
-    "root user users admin administrator ubuntu debian centos nobody guest runner jovyan app test tests aiida work "
-    "localhost localdomain node login server host vm docker build main data default silicon student".split()
+    [
+        *(
+            "root",
+            "user",
+            "users",
+            "admin",
+            "administrator",
+            "nobody",
+            "guest",
+            "student",
+            "runner",
+            "jovyan",
+        ),
+        *("ubuntu", "debian", "centos", "docker", "app", "test", "tests", "build", "work", "main", "data"),
+        *("localhost", "localdomain", "node", "login", "server", "host", "vm", "default", "aiida", "silicon"),
+    ]
 )
-#: Below this length, count of characters, a name is also a word or a chemical symbol: looked for like a generic one.
+LOOPBACK = frozenset(["localhost", "localhost.localdomain"])
+#: Below this length, count of characters, a name is also a word or a chemical symbol: treated as generic.
 SHORT = 4
 REMOVED = "[removed]"
 MAX_FINDINGS = 200
@@ -30,9 +46,23 @@ _ROOTS = (
 PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an absolute path", re.compile(rf"(?<![\w.\-])/(?:{_ROOTS})/[^\s\"'<>|\\,;)\]}}]+")),
     ("a home folder", re.compile(r"(?<![\w.])~(?:[a-z_][a-z0-9_-]{2,})?/[\w.][^\s\"'<>|\\,;)\]}]*")),
-    ("a Windows path", re.compile(r"(?<![A-Za-z])[A-Za-z]:\\+(?:Users|home|work|data|temp|Documents and Settings)\\+[^\s\"'<>|:\\]+", re.I)),
-    ("an e-mail address", re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*@[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.?[A-Za-z]{2,}\b")),
-    ("an IP address", re.compile(r"(?<![\w.\-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.\-])")),
+    (
+        "a Windows path",
+        re.compile(
+            r"(?<![A-Za-z])[A-Z]:\\+(?:Users|home|work|data|temp|Documents)\\+[^\s\"'<>|:\\]+",
+            re.I,
+        ),
+    ),
+    (
+        "an e-mail address",
+        re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*@[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.?[A-Za-z]{2,}\b"),
+    ),
+    (
+        "an IP address",
+        re.compile(
+            r"(?<![\w.\-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.\-])"
+        ),
+    ),
     ("an IP address", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?![\w:])")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")),
     ("an SSH key", re.compile(r"\b(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\w+) AAAA[\w+/]{20,}")),
@@ -102,11 +132,13 @@ class Identity:
     def patterns(self, *, text: bool = True) -> list[tuple[str, re.Pattern[str]]]:
         """What to look for; in content that is no text only what cannot be there by chance."""
         found = []
-        for kind, names in (("a user name", self.users), ("a host name", self.hosts)):
+        for kind, names in (("a user name", self.users), ("a host name", self.hosts - LOOPBACK)):
             for name in sorted(names):
                 quoted = re.escape(name)
                 if len(name) < SHORT or name.lower() in GENERIC:
-                    shape = rf"/home/{quoted}\b|/Users/{quoted}\b|~{quoted}/|\b{quoted}@[\w.-]+|@{quoted}\b(?!\.)"
+                    shape = (
+                        rf"/home/{quoted}\b|/Users/{quoted}\b|~{quoted}/|\b{quoted}@[\w.-]+|@{quoted}\b(?!\.)"
+                    )
                 elif text or len(name) >= 2 * SHORT:
                     shape = rf"(?<![A-Za-z0-9]){quoted}(?![A-Za-z0-9])"
                 else:
@@ -121,11 +153,9 @@ class Identity:
 def this_machine() -> Identity:
     """Names of the user and the machine that run this program."""
     users = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
-    try:
+    # Containers run under numbers that have no name.
+    with contextlib.suppress(OSError, KeyError):
         users.add(getpass.getuser())
-    except (OSError, KeyError):
-        # Containers run under numbers that have no name.
-        pass
     host = socket.gethostname()
     home = str(Path.home())
     return Identity(
@@ -193,9 +223,13 @@ def _findings(
     for kind, pattern in patterns:
         for match in pattern.finditer(without_addresses if "path" in kind or "folder" in kind else content):
             found = match.group()
-            if any(found in entry for entry in allow) or _harmless(kind, found, content[: match.start()][-24:]):
+            if any(found in entry for entry in allow) or _harmless(
+                kind, found, content[: match.start()][-24:]
+            ):
                 continue
-            yield Finding(file, _place(text, content, match.start()), kind, json.dumps(found[:100], ensure_ascii=False))
+            yield Finding(
+                file, _place(text, content, match.start()), kind, json.dumps(found[:100], ensure_ascii=False)
+            )
 
 
 def _harmless(kind: str, found: str, before: str) -> bool:

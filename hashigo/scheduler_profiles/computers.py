@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def get_computer(site: Site) -> orm.Computer:
         computer = orm.load_computer(label)
     except NotExistent:
         computer = _make_computer(site, label)
-    exports = "\n".join(f"export {name}={_quoted(value)}" for name, value in sorted(site.environment.items()))
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(site.environment.items()))
     if computer.get_prepend_text() != exports:
         computer.set_prepend_text(exports)
     return computer
@@ -46,7 +48,7 @@ def _make_computer(site: Site, label: str) -> orm.Computer:
         scheduler_type=site.scheduler,
         workdir=str(scratch),
     )
-    computer.set_mpirun_command(["mpirun", "-n", "{tot_num_mpiprocs}"])
+    computer.set_mpirun_command([find_launcher() or "mpirun", "-n", "{tot_num_mpiprocs}"])
     computer.set_default_mpiprocs_per_machine(1)
     computer.set_use_double_quotes(False)
     computer.set_minimum_job_poll_interval(0.0)
@@ -54,12 +56,6 @@ def _make_computer(site: Site, label: str) -> orm.Computer:
     # A login shell costs 0.4 CPU-s for each job and brings nothing: jobs call their programs by full path.
     computer.configure(safe_interval=0.0, use_login_shell=False)
     return computer
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
 
 
 def worker_code(site: Site) -> orm.InstalledCode:
@@ -121,22 +117,24 @@ def worker_options(site: Site, ranks: int) -> dict[str, Any]:
     }
 
 
-_MPI_WORKS: dict[str, bool] = {}
+def find_launcher() -> str | None:
+    """Path of `mpirun`: the system's, or that of an MPI wheel installed beside this Python."""
+    beside = Path(sys.executable).parent
+    return shutil.which("mpirun") or shutil.which("mpirun", path=str(beside))
 
 
+@cache
 def mpi_works() -> bool:
     """Whether `mpirun` starts two ranks that mpi4py sees as one world; tried once in a process."""
-    launcher = shutil.which("mpirun")
+    launcher = find_launcher()
     if launcher is None:
         return False
-    if launcher not in _MPI_WORKS:
-        environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-        try:
-            done = subprocess.run(
-                [launcher, "-n", "2", sys.executable, "-c", _PROBE],
-                env=environment, capture_output=True, text=True, timeout=30, check=False,
-            )  # fmt: skip
-            _MPI_WORKS[launcher] = done.returncode == 0 and done.stdout.split() == ["2", "2"]
-        except subprocess.TimeoutExpired:
-            _MPI_WORKS[launcher] = False
-    return _MPI_WORKS[launcher]
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    try:
+        done = subprocess.run(
+            [launcher, "-n", "2", sys.executable, "-c", _PROBE],
+            env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0 and done.stdout.split() == ["2", "2"]

@@ -15,38 +15,55 @@ _WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)
 def _registry() -> Any:
     import pint  # half of the start-up time of a command that needs no units
 
-    return pint.UnitRegistry(cache_folder=None)
+    return pint.UnitRegistry()
 
 
-def in_unit(value: Any, unit: str, where: str) -> float:
+def convert(value: Any, unit: str) -> float:
     """Convert a number or a text such as "0.5 nm" to a unit.
 
     Args:
         value: a number, already in `unit`, or a text of number and unit.
-        unit: the unit wanted.
-        where: key path in the study, for messages.
+        unit: the unit wanted; "" for a pure number.
 
     Returns:
         The number in `unit`.
 
     Raises:
-        InputError: when it is no number, or its unit is of another dimension.
+        ValueError: says why it is no such number.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise InputError(f"{where} is {value!r}, which is no number", fix=f'write it like 1.5 or "1.5 {unit}"')
+        raise ValueError(f"{value!r} is no number; write it like 1.5 or '1.5 {unit}'")
     number, written = float(match[1]), match[2]
     if written is None or written == unit:
         return number
     import pint
 
     try:
-        return float(_registry().Quantity(number, written).to(unit).magnitude)
-    except (pint.UndefinedUnitError, pint.errors.DefinitionSyntaxError):
-        raise InputError(f"{where} is {value!r}, whose unit is not known", fix=f"give it in {unit}") from None
+        return float(_registry().Quantity(number, written).to(unit or "dimensionless").magnitude)
     except pint.DimensionalityError:
-        raise InputError(
-            f"{where} is {value!r}, but must be convertible to {unit}", fix=f"give it in {unit}"
-        ) from None
+        raise ValueError(f"{value!r} cannot be converted to {unit or 'a pure number'}") from None
+    except (pint.UndefinedUnitError, pint.errors.DefinitionSyntaxError, AttributeError):
+        raise ValueError(f"the unit of {value!r} is not known; give it in {unit}") from None
+
+
+def in_unit(value: Any, unit: str, where: str) -> float:
+    """As `convert`, for a value outside the study's typed fields.
+
+    Args:
+        value: a number in `unit`, or a text of number and unit.
+        unit: the unit wanted.
+        where: key path in the study, for the message.
+
+    Returns:
+        The number in `unit`.
+
+    Raises:
+        InputError: names the key path and what is wrong.
+    """
+    try:
+        return convert(value, unit)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None

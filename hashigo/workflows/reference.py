@@ -18,7 +18,7 @@ from hashigo.calculators.frames import Frame, write_frames
 from hashigo.calculators.sampling import sample
 from hashigo.scheduler_profiles.computers import program_code
 from hashigo.scheduler_profiles.model import load_site
-from hashigo.study.structures import structure_content
+from hashigo.study.structures import structure_content, structure_from_content
 from hashigo.workflows.stage import Stage, job_failure, worker_inputs
 
 
@@ -82,6 +82,12 @@ def split_atoms(frames: FramesData) -> FramesData:
     return frames_node([f for f in every if f.kind != "atom"], {**frames.header(), "atomic_energies": atoms})
 
 
+@calcfunction
+def reference_cell(frames: FramesData) -> StructureData:
+    """The undisplaced conventional cell that the frames were made from."""
+    return StructureData(ase=structure_from_content(frames.header()["structure"]))
+
+
 class ReferenceWorkChain(WorkChain):
     """Take given frames, or sample configurations and have an engine compute them."""
 
@@ -95,6 +101,7 @@ class ReferenceWorkChain(WorkChain):
         spec.input("site", valid_type=Str, help="Where the engine runs.")
         spec.input("max_in_flight", valid_type=Dict, required=False, help="Most jobs submitted at once.")
         spec.output("result", valid_type=FramesData, required=False, help="Frames with energies and forces.")
+        spec.output("structure", valid_type=StructureData, required=False, help="The cell the frames belong to.")
         spec.exit_code(400, "ERROR_JOB", message="{message}")
         spec.exit_code(
             410, "ERROR_FRAMES", message="{failed} of {total} frames could not be computed; the first: {message}"
@@ -114,12 +121,16 @@ class ReferenceWorkChain(WorkChain):
 
     def take_given(self) -> None:
         """Hand on the given frames."""
-        self.out("result", self.inputs.frames)
+        frames = self.inputs.frames
+        self.out("result", frames)
+        known = "structure" in frames.header()
+        self.out("structure", reference_cell(frames) if known else self.inputs.structure)
 
     def sample(self) -> None:
         """Draw the configurations."""
         physics = {k: v for k, v in self.inputs.parameters.get_dict().items() if k != "max_in_flight"}
         self.ctx.sampled = sample_frames(self.inputs.structure, Dict(physics))
+        self.out("structure", self.inputs.structure)
         self.ctx.next = 0
         self.ctx.frames = []
 
@@ -196,13 +207,23 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _needs(study: Mapping[str, Any]) -> str:
+    reference = study["reference"]
+    if reference["data"]:
+        return f"frames from {reference['data']}"
+    sampling = reference["sampling"]
+    counts = f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
+    one = get_engine(reference["engine"]).job is not None
+    return f"{counts} by {reference['engine']}, {'one job a frame' if one else 'one job for all'}"
+
+
 STAGE = Stage(
     name="reference",
     title="Reference frames",
     process="hashigo.reference",
-    needs=("structure",),
+    files={"structure": "structure"},
     parameters=_parameters,
-    tasks=("forces",),
+    task="forces",
     ranks=0,
-    optional=False,
+    needs=_needs,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation, task_version
+from hashigo.errors import HashigoError
 from hashigo.scheduler_profiles.computers import worker_code, worker_options
 from hashigo.scheduler_profiles.model import load_site
 
@@ -26,39 +27,48 @@ class Stage:
         name: key of its section in the study.
         title: as printed.
         process: entry point of its WorkChain in `aiida.workflows`.
-        needs: stages whose results it takes.
+        files: results it takes: name of the job's input file -> "stage" or "stage.output".
         parameters: picks the plain values its jobs need from the study (as a mapping) and those only, so that a
             change elsewhere does not compute it again.
-        uses: stages whose results it takes where they exist.
-        tasks: worker tasks it runs, for `plan`.
-        ranks: count of MPI ranks that its jobs can use; 0 for all cores.
-        optional: whether a study can leave it out.
+        task: worker task it runs, for `plan`; "" where it runs none.
+        ranks: count of MPI ranks that its job can use; 0 for all cores.
+        needs: what it will need, in words, for `plan`.
+        gates: further stages that must have held before it is worth starting.
     """
 
     name: str
     title: str
     process: str
-    needs: tuple[str, ...]
+    files: Mapping[str, str]
     parameters: Callable[[Mapping[str, Any]], dict[str, Any]]
-    uses: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = field(default=())
+    task: str = ""
     ranks: int = 1
-    optional: bool = True
+    needs: Callable[[Mapping[str, Any]], str] = lambda study: ""
+    gates: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> set[str]:
+        """Names of the stages that come before it."""
+        return {source.partition(".")[0] for source in self.files.values()} | set(self.gates)
 
 
 @cache
 def stages() -> dict[str, Stage]:
-    """All registered stages by name, each after those it needs."""
+    """All registered stages by name, each after those whose results it takes."""
     found: dict[str, Stage] = {point.name: point.load() for point in entry_points(group="hashigo.stages")}
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(found):
-        ready = [
-            stage
-            for name, stage in sorted(found.items())
-            if name not in ordered and all(other in ordered for other in (*stage.needs, *stage.uses))
-        ]
+        ready = [s for name, s in sorted(found.items()) if name not in ordered and s.after <= set(ordered)]
+        if not ready:
+            raise HashigoError(f"stages wait for each other: {', '.join(sorted(set(found) - set(ordered)))}")
         ordered.update({stage.name: stage for stage in ready})
     return ordered
+
+
+def stages_until(name: str) -> list[Stage]:
+    """The stages that a study runs: the last one named, and all before it in the ladder."""
+    ladder = list(stages().values())
+    return ladder[: [stage.name for stage in ladder].index(name) + 1]
 
 
 class WorkerStage(WorkChain):
@@ -102,13 +112,16 @@ class WorkerStage(WorkChain):
         return self.exit_codes.ERROR_JOB.format(message=job_failure(job))
 
 
-def job_failure(job: Any) -> str:
-    """One sentence on why a process ended without success."""
-    if job.exit_message:
-        return str(job.exit_message)
-    if job.exception:
-        return str(job.exception).strip().splitlines()[-1]
-    return f"{job.process_label} <{job.pk}> was {job.process_state.value if job.process_state else 'lost'}"
+def job_failure(process: Any) -> str:
+    """One sentence on why a process ended without success: the message of the deepest process that failed."""
+    for child in reversed(process.called):
+        if child.is_terminated and not child.is_finished_ok:
+            return job_failure(child)
+    if process.exit_message:
+        return str(process.exit_message)
+    if process.exception:
+        return str(process.exception).strip().splitlines()[-1]
+    return f"{process.process_label} <{process.pk}> was {process.process_state.value if process.process_state else 'lost'}"
 
 
 def worker_inputs(

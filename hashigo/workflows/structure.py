@@ -43,7 +43,6 @@ STAGE = Stage(
     name="structure",
     title="Structure",
     process="hashigo.structure",
-    needs=(),
+    files={},
     parameters=_parameters,
-    optional=False,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -42,6 +42,7 @@ class Engine:
         job: makes process class and inputs of one frame, for engines that take one CalcJob a frame; it is called as
             job(structure_node, kind of frame, settings, code).
         program: name of the program such a CalcJob runs, and the AiiDA plugin that drives it.
+        check: raises HashigoError when settings or installation cannot serve these elements.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
     """
 
@@ -53,6 +54,7 @@ class Engine:
     job: Callable[..., Any] | None = None
     program: tuple[str, str] = ("", "")
     read: Callable[..., Any] | None = None
+    check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
 
     def complete(self, given: Mapping[str, Any], where: str = "reference.settings") -> dict[str, Any]:
         """Check settings and fill in defaults; numbers with units are converted.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hashigo.calculators.engines import Engine
+from hashigo.errors import InputError
+
+ELEMENTS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 
 
 def _calculator(settings: Mapping[str, Any]) -> Any:
@@ -15,4 +18,16 @@ def _calculator(settings: Mapping[str, Any]) -> Any:
     return EMT(fixed_cutoff=True)
 
 
-ENGINE = Engine(name="emt", title="EMT (Jacobsen, Stoltze, Nørskov)", first_principles=False, calculator=_calculator)
+def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+    unknown = sorted(set(elements) - set(ELEMENTS))
+    if unknown:
+        raise InputError(f"engine 'emt' knows {', '.join(ELEMENTS)} only, not {', '.join(unknown)}")
+
+
+ENGINE = Engine(
+    name="emt",
+    title="EMT (Jacobsen, Stoltze, Nørskov)",
+    first_principles=False,
+    calculator=_calculator,
+    check=_check,
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
     )
 
 
+def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+    for symbol in elements:
+        find_pseudopotential(symbol, settings["pseudopotentials"])
+    if find_spec("aiida_quantumespresso") is None:
+        raise MissingComponent(
+            "engine 'quantum_espresso' needs the AiiDA plugin aiida-quantumespresso",
+            fix="pip install 'aiida-hashigo[qe]'",
+        )
+
+
 def _parameters(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
     control = {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "low"}
     system: dict[str, Any] = {"ecutwfc": settings["cutoff"], "occupations": "fixed"}
@@ -71,16 +82,10 @@ def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> t
     """Process class and inputs of one frame; `structure` is a StructureData, `code` runs pw.x."""
     from aiida import orm
 
-    try:
-        from aiida.plugins import WorkflowFactory
-        from aiida_pseudo.data.pseudo import UpfData
+    from aiida.plugins import WorkflowFactory
+    from aiida_pseudo.data.pseudo import UpfData
 
-        process = WorkflowFactory("quantumespresso.pw.base")
-    except Exception as error:  # aiida raises its own kinds for a plugin that is not installed
-        raise MissingComponent(
-            f"engine 'quantum_espresso' needs the AiiDA plugin aiida-quantumespresso ({error})",
-            fix="pip install 'aiida-hashigo[qe]'",
-        ) from None
+    process = WorkflowFactory("quantumespresso.pw.base")
     parameters = _parameters(settings, kind)
     kpoints = orm.KpointsData()
     if kind == "atom":
@@ -147,4 +152,5 @@ ENGINE = Engine(
     job=_job,
     program=("pw.x", "quantumespresso.pw"),
     read=_read,
+    check=_check,
 )

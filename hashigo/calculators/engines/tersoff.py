@@ -5,10 +5,11 @@ Parameters: J. Tersoff, Phys. Rev. B 38, 9902 (1988); 39, 5566 (1989), the Si-Si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hashigo.calculators.engines import Engine
+from hashigo.errors import InputError
 
 
 def silicon() -> Any:
@@ -26,6 +27,15 @@ def _calculator(settings: Mapping[str, Any]) -> Any:
     return silicon()
 
 
+def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+    if list(elements) != ["Si"]:
+        raise InputError(f"engine 'tersoff' knows silicon only, not {', '.join(elements)}")
+
+
 ENGINE = Engine(
-    name="tersoff", title="Tersoff (silicon, empirical)", first_principles=False, calculator=_calculator
+    name="tersoff",
+    title="Tersoff (silicon, empirical)",
+    first_principles=False,
+    calculator=_calculator,
+    check=_check,
 )

@@ -1,4 +1,4 @@
-"""Task "elasticity": relaxed cell and stiffness at 0 K, by the mean potential and each member of its committee."""
+"""Task "elasticity": relaxed cell and stiffness at 0 K, by the mean potential and each of its committee."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CrystalState:
     stiffness: Floats
 
     def quantities(self) -> dict[str, Floats]:
-        """Every quantity of the vocabulary that follows: lattice parameters [Å], volume [Å^3], moduli [GPa] …"""
+        """Its quantities by name, each in the vocabulary's unit and shape."""
         moduli = hill_moduli(self.stiffness)
         values = {
             "lattice_parameters": self.atoms.cell.lengths(),

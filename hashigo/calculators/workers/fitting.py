@@ -1,4 +1,4 @@
-"""A polynomial potential as a linear model: design matrix of frames, ridge regression, bootstrap committee."""
+"""A polynomial potential as a linear model: design matrix of frames and ridge regression."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.workers.polynomial import missing_library, stress_from_virial, to_polymlp
+from hashigo.calculators.workers.resampling import Indices
+from hashigo.errors import InputError
 
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 #: What a row of the design matrix is about.
 ENERGY, FORCE, STRESS = 0, 1, 2
@@ -48,7 +49,15 @@ class DesignMatrix:
     kind: Indices
 
     def rows(self, frames: Sequence[int] | Indices, kind: int | None = None) -> Indices:
-        """Indices of the rows that belong to some frames and, if given, are of one kind."""
+        """Find the rows of some frames.
+
+        Args:
+            frames: indices of frames, shape (n_frames,), dimensionless.
+            kind: ENERGY, FORCE or STRESS; all kinds by default.
+
+        Returns:
+            Indices of rows, shape (n_found,), dimensionless.
+        """
         mask = np.isin(self.frame, frames)
         if kind is not None:
             mask &= self.kind == kind
@@ -88,6 +97,48 @@ def polymlp_parameters(
         atomic_energy=tuple(float(atomic_energies[symbol]) for symbol in elements),
     )
     return PolymlpParams(single)
+
+
+def atomic_energies(
+    frames: Sequence[Frame], atoms: Sequence[Frame], given: Mapping[str, float], header: Mapping[str, Any]
+) -> tuple[dict[str, float], str]:
+    """Energies of the free atoms, from which the potential counts.
+
+    Args:
+        frames: frames to train on.
+        atoms: frames of one free atom each.
+        given: energy by chemical symbol, eV; may be empty.
+        header: of the frames file; may have "atomic_energies", eV.
+
+    Returns:
+        Energy of each element of the frames, eV, and a sentence that says where it is from.
+
+    Raises:
+        InputError: when `given` lacks an element of the frames.
+    """
+    elements = sorted({symbol for frame in frames for symbol in frame.symbols})
+    missing = sorted(set(elements) - set(given))
+    if given and missing:
+        raise InputError(
+            f"potential.atomic_energies has no {missing[0]}, which the reference frames contain",
+            fix="give the free atom's energy of every element, or of none",
+        )
+    computed = {f.symbols[0]: f.energy for f in atoms if len(f.symbols) == 1 and f.energy is not None}
+    for source, energies in (
+        ("potential.atomic_energies of the study", given),
+        ("header of the frames", header.get("atomic_energies") or {}),
+        ("frames of free atoms", computed),
+    ):
+        if set(elements) <= set(energies):
+            return {symbol: float(energies[symbol]) for symbol in elements}, source
+    with_energy = [frame for frame in frames if frame.energy is not None]
+    counts = np.array([[frame.symbols.count(symbol) for symbol in elements] for frame in with_energy])
+    if not with_energy:
+        return dict.fromkeys(elements, 0.0), "none: no frame has an energy"
+    fitted = np.linalg.lstsq(counts.astype(float), np.array([f.energy for f in with_energy]), rcond=None)[0]
+    return dict(zip(elements, map(float, fitted), strict=True)), (
+        "least squares on the frames, not energies of free atoms: cohesive energies have no meaning"
+    )
 
 
 def design_matrix(
@@ -163,7 +214,7 @@ class Ridge:
 
     Args:
         design: rows of all frames.
-        frames: indices of the frames to fit.
+        frames: indices of the frames to fit, shape (n_frames,), dimensionless.
     """
 
     def __init__(self, design: DesignMatrix, frames: Sequence[int] | Indices) -> None:
@@ -185,7 +236,8 @@ class Ridge:
 
         Args:
             ridge: strength of the penalty, dimensionless.
-            frames: indices of frames, with repetition, out of those of the constructor; by default these.
+            frames: indices of frames, with repetition, out of those of the constructor, shape (n_drawn,),
+                dimensionless; by default those.
 
         Returns:
             Coefficients of the unscaled features, shape (n_features,), eV.
@@ -194,14 +246,19 @@ class Ridge:
         if frames is not None:
             counts = np.bincount(frames, minlength=self._frame.max() + 1)[self._frame].astype(float)
         normal, right, rows = self._normal(counts)
-        normal[np.diag_indices_from(normal)] += ridge * rows
-        return np.asarray(cho_solve(cho_factor(normal), right) / self._scale)
+        penalised = normal + ridge * rows * np.eye(len(normal))
+        try:
+            solution = cho_solve(cho_factor(penalised), right)
+        except np.linalg.LinAlgError:
+            # Rounding made it indefinite, as it can with thousands of features and a weak penalty.
+            solution = _spectral_solve(normal, right, np.array([ridge * rows]))[:, 0]
+        return np.asarray(solution / self._scale)
 
     def cross_validate(self, folds: Sequence[Indices], ridges: Floats = RIDGES) -> Floats:
         """Score each strength of the penalty on frames left out of the fit.
 
         Args:
-            folds: indices of the frames left out in turn.
+            folds: indices of the frames left out in turn, each of shape (n_fold,), dimensionless.
             ridges: strengths, shape (n_ridges,), dimensionless.
 
         Returns:
@@ -211,71 +268,14 @@ class Ridge:
         for fold in folds:
             out = np.isin(self._frame, fold)
             normal, right, rows = self._normal((~out).astype(float))
-            values, vectors = np.linalg.eigh(normal)
-            projected = vectors.T @ right
-            solutions = vectors @ (projected[:, None] / (np.maximum(values, 0)[:, None] + ridges * rows))
+            solutions = _spectral_solve(normal, right, ridges * rows)
             residuals = self._targets[out, None] - self._matrix[out] @ solutions
             squares += np.sum(residuals**2, axis=0)
         return np.asarray(np.sqrt(squares / len(self._frame)))
 
 
-def split(kinds: Sequence[str], held_out: float, generator: np.random.Generator) -> tuple[Indices, Indices]:
-    """Choose frames to hold out, from each kind its share and at least one where it has two or more.
-
-    Args:
-        kinds: kind of each frame.
-        held_out: share of the frames to hold out, dimensionless.
-        generator: source of random numbers.
-
-    Returns:
-        Indices of the frames to train on and of those held out, shapes (n_train,), (n_test,), dimensionless.
-    """
-    test: list[int] = []
-    for members in groups(kinds).values():
-        if len(members) >= 2:
-            count = min(max(1, round(held_out * len(members))), len(members) - 1)
-            test.extend(generator.permutation(members)[:count])
-    chosen = np.array(sorted(test), dtype=np.int64)
-    return np.setdiff1d(np.arange(len(kinds)), chosen), chosen
-
-
-def stratified_folds(
-    kinds: Sequence[str], train: Indices, count: int, generator: np.random.Generator
-) -> list[Indices]:
-    """Deal training frames into folds, each kind evenly.
-
-    Args:
-        kinds: kind of each frame of the whole set.
-        train: indices of the training frames, shape (n_train,), dimensionless.
-        count: number of folds at most.
-        generator: source of random numbers.
-    """
-    dealt: list[int] = []
-    for members in groups([kinds[i] for i in train]).values():
-        dealt.extend(generator.permutation(train[members]))
-    order = np.array(dealt, dtype=np.int64)
-    return [order[start::count] for start in range(min(count, len(order)))]
-
-
-def resample(kinds: Sequence[str], train: Indices, generator: np.random.Generator) -> Indices:
-    """Draw as many training frames of each kind as there are, with replacement.
-
-    Args:
-        kinds: kind of each frame of the whole set.
-        train: indices of the training frames, shape (n_train,), dimensionless.
-        generator: source of random numbers.
-
-    Returns:
-        Indices with repetition, shape (n_train,), dimensionless.
-    """
-    drawn = [
-        generator.choice(train[members], size=len(members))
-        for members in groups([kinds[i] for i in train]).values()
-    ]
-    return np.concatenate(drawn)
-
-
-def groups(labels: Sequence[str]) -> dict[str, Indices]:
-    """Indices of each label, labels in alphabetical order; shapes (n_of_label,), dimensionless."""
-    array = np.asarray(labels)
-    return {str(label): np.flatnonzero(array == label) for label in np.unique(array)}
+def _spectral_solve(normal: Floats, right: Floats, penalties: Floats) -> Floats:
+    """One column of coefficients for each penalty."""
+    values, vectors = np.linalg.eigh(normal)
+    filtered = (vectors.T @ right)[:, None] / (np.maximum(values, 0)[:, None] + penalties)
+    return np.asarray(vectors @ filtered)

@@ -27,7 +27,7 @@ def missing_library(error: ImportError) -> MissingComponent:
     """The sentence for an installation without pypolymlp."""
     return MissingComponent(
         f"polynomial potentials need pypolymlp, which does not load here ({error})",
-        fix="pip install 'aiida-hashigo[potential]'; its source package is compiled with g++, cmake and Eigen 3 "
+        fix="pip install 'aiida-hashigo[potential]'; its sdist is compiled with g++, cmake and Eigen 3 "
         "(Debian: libeigen3-dev; without root: pip install cmake cmeel-eigen, and set CMAKE_PREFIX_PATH)",
     )
 
@@ -67,7 +67,7 @@ def stress_from_virial(virial: Floats, volume: float) -> Floats:
     """Turn pypolymlp's stress into this project's.
 
     Args:
-        virial: minus the energy's derivative by strain, in the order xx, yy, zz, xy, yz, zx; shape (6, ...), eV.
+        virial: minus the energy's derivative by strain, order xx, yy, zz, xy, yz, zx; shape (6, ...), eV.
         volume: of the cell, Å^3.
 
     Returns:
@@ -79,7 +79,7 @@ def stress_from_virial(virial: Floats, volume: float) -> Floats:
 class PolynomialModel:
     """A polynomial potential.
 
-    Its energies include those of the free atoms it was trained with, so that they compare with the reference's.
+    Its energies include those of the free atoms it was trained with, so they compare with the reference's.
 
     Args:
         source: the text of a polymlp.yaml, or the path of one.
@@ -187,8 +187,8 @@ def committee_for(
 
     Args:
         inputs: the job's input files; "potential" is the trained committee.
-        reference: {"engine": name, "parameters": settings} of an engine cheap enough to be used directly, which
-            has no members; None for the trained committee.
+        reference: {"engine": name, "parameters": settings} of an engine cheap enough to be used directly; it
+            has no members. None for the trained committee.
         elements: chemical symbols of the structure.
 
     Raises:

@@ -20,17 +20,14 @@ from hashigo.calculators.workers.fitting import (
     SCALES,
     STRESS,
     DesignMatrix,
-    Indices,
     Ridge,
+    atomic_energies,
     design_matrix,
-    groups,
     polymlp_parameters,
-    resample,
-    split,
-    stratified_folds,
 )
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.polynomial import pack_text, polynomial_text
+from hashigo.calculators.workers.resampling import Indices, groups, resample, split, stratified_folds
 from hashigo.errors import GateFailure, InputError
 
 TASK_VERSION = 1
@@ -199,56 +196,14 @@ def usable_frames(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list
     return bulk, atoms
 
 
-def atomic_energies(
-    frames: Sequence[Frame], atoms: Sequence[Frame], given: Mapping[str, float], header: Mapping[str, Any]
-) -> tuple[dict[str, float], str]:
-    """Energies of the free atoms, from which the potential counts.
-
-    Args:
-        frames: frames to train on.
-        atoms: frames of one free atom each.
-        given: energy by chemical symbol, eV; may be empty.
-        header: of the frames file; may have "atomic_energies", eV.
-
-    Returns:
-        Energy of each element of the frames, eV, and a sentence that says where it is from.
-
-    Raises:
-        InputError: when `given` lacks an element of the frames.
-    """
-    elements = sorted({symbol for frame in frames for symbol in frame.symbols})
-    missing = sorted(set(elements) - set(given))
-    if given and missing:
-        raise InputError(
-            f"potential.atomic_energies has no {missing[0]}, which the reference frames contain",
-            fix="give the free atom's energy of every element, or of none",
-        )
-    computed = {f.symbols[0]: f.energy for f in atoms if len(f.symbols) == 1 and f.energy is not None}
-    for source, energies in (
-        ("potential.atomic_energies of the study", given),
-        ("header of the frames", header.get("atomic_energies") or {}),
-        ("frames of free atoms", computed),
-    ):
-        if set(elements) <= set(energies):
-            return {symbol: float(energies[symbol]) for symbol in elements}, source
-    with_energy = [frame for frame in frames if frame.energy is not None]
-    counts = np.array([[frame.symbols.count(symbol) for symbol in elements] for frame in with_energy])
-    if not with_energy:
-        return dict.fromkeys(elements, 0.0), "none: no frame has an energy"
-    fitted = np.linalg.lstsq(counts.astype(float), np.array([f.energy for f in with_energy]), rcond=None)[0]
-    return dict(zip(elements, map(float, fitted), strict=True)), (
-        "least squares on the frames, not energies of free atoms: cohesive energies have no meaning"
-    )
-
-
 def train_committee(
     frames: Sequence[Frame], parameters: Any, settings: Mapping[str, Any], job: Job | None = None
 ) -> Training:
     """Fit the mean model and the members; all are ridge regressions on one design matrix.
 
-    The penalty minimises the error of a cross-validation over the training frames, so that the frames held out
-    stay unseen. Members are fitted, with the same penalty, to training frames drawn with replacement within each
-    kind.
+    The penalty minimises the error of a cross-validation over the training frames, so that those held out
+    stay unseen. Members are fitted, with the same penalty, to training frames drawn with replacement, each
+    kind among its own.
 
     Args:
         frames: frames to train on and to hold out.
@@ -314,8 +269,9 @@ def _write_models(writer: ResultWriter, training: Training, parameters: Any) -> 
 def _write_parity(writer: ResultWriter, training: Training, errors: Mapping[int, float | None]) -> None:
     design = training.design
     for kind, (name, quantity, unit, factor) in _PARITY.items():
-        if errors[kind] is not None:
-            writer.quantity(quantity, errors[kind])
+        error = errors[kind]
+        if error is not None:
+            writer.quantity(quantity, error)
         for prefix, frames in (("", training.test), ("train_", training.train)):
             rows = design.rows(frames, kind)
             votes = design.features[rows] @ training.members.T

@@ -49,7 +49,9 @@ class ModeSet:
             if array.shape != shape:
                 raise InputError(f"'{name}' of the phonon modes has shape {array.shape}, expected {shape}")
             if not np.isfinite(array).all():
-                raise InputError(f"'{name}' of the phonon modes has entries that are no numbers (NaN or infinite)")
+                raise InputError(
+                    f"'{name}' of the phonon modes has entries that are no numbers (NaN or infinite)"
+                )
         if not self.volume > 0:
             raise InputError("'volume' of the phonon modes is not positive")
         if min(self.speed.min(), self.lifetime.min(), self.heat_capacity.min()) < 0:
@@ -136,8 +138,8 @@ def _root(tensor: Floats) -> Floats:
 def scale_by_ratio(fine: Floats, coarse: Floats, coarse_member: Floats) -> Floats:
     """Carry a committee member's change of conductivity from a coarse mesh over to a fine one.
 
-    The ratio of tensors is taken symmetrically, so that the result is symmetric and positive definite; for a cubic
-    crystal it is the ratio of numbers.
+    The ratio of tensors is taken symmetrically, so that the result is symmetric and positive definite; for a
+    cubic crystal it is the ratio of numbers.
 
     Args:
         fine: of the mean model on the fine mesh, shape (n, 3, 3), W/(m K).

@@ -1,4 +1,4 @@
-"""Bounds and estimates of effective properties, and the gate that holds the solver to the sample's own bounds."""
+"""Bounds and estimates of effective properties, and the gate between the bounds of the sample itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Margin:
     """How far an effective tensor is inside the bounds of its sample.
 
     Attributes:
-        voigt: lowest eigenvalue of Voigt's tensor less the effective one, over Voigt's highest, dimensionless.
+        voigt: lowest eigenvalue of Voigt's tensor less the effective one, over Voigt's highest,
+            dimensionless.
         reuss: lowest eigenvalue of the effective tensor less Reuss's, over Voigt's highest, dimensionless.
     """
 
@@ -107,7 +108,7 @@ def require_within_bounds(margins: dict[str, Margin], tolerance: float) -> None:
             raise GateFailure(
                 f"gate '{GATE}': the effective {what} violates the {bound} bound of its own sample by "
                 f"{-value:.2e} of the largest eigenvalue, allowed are {tolerance:.0e}",
-                fix="lower the solver's tolerance; if it stays, the homogenisation is wrong: please report it",
+                fix="lower the solver's tolerance; if it stays, please report it as a bug",
             )
 
 

@@ -1,9 +1,9 @@
-"""Compiled loops of the solver: constitutive law on the rotated scheme, and the preconditioner in Fourier space.
+"""Compiled loops of the solver: constitutive law on the rotated scheme, preconditioner in Fourier space.
 
-Displacements (temperatures) live on the corners of the voxels, strains (gradients) in their centres. The derivative
-in a centre is the mean of the four edge differences around it, which is Willot's rotated scheme and the trilinear
-hexahedron with reduced integration. Arrays are indexed z, y, x; a field on this rank's planes carries one more plane,
-the first of the next rank.
+Displacements (temperatures) live on the corners of the voxels, strains (gradients) in their centres. The
+derivative in a centre is the mean of the four edge differences around it, which is Willot's rotated scheme
+and the trilinear hexahedron with reduced integration. Arrays are indexed z, y, x; a field on this rank's
+planes carries one more plane, the first of the next rank.
 
 Source: Willot, C. R. Mécanique 343, 232 (2015).
 """
@@ -223,8 +223,8 @@ def thermal_field(u: Any, phase: Any, table: Any, load: Any, flux: Any) -> None:
 def precondition(spectrum: Any, sines: Any, cosines: Any, stiffness: float, coupling: float) -> None:
     """Apply, in place, the inverse of the operator of a homogeneous isotropic medium.
 
-    On the rotated scheme the derivative in Fourier space is a real vector times a phase common to its components, so
-    that only the real vector is left here.
+    On the rotated scheme the derivative in Fourier space is a real vector times a phase common to its
+    components, so that only the real vector is left here.
 
     Args:
         spectrum: Fourier transform of the residual, shape (1 or 3, nz, ny, nx), any unit.

@@ -37,7 +37,7 @@ class Polycrystal:
 
     @property
     def mean_diameter(self) -> float:
-        """Arithmetic mean of the sphere-equivalent diameters over the edge of the periodic box, dimensionless."""
+        """Mean of the sphere-equivalent diameters over the edge of the periodic box, dimensionless."""
         return float(np.mean(np.cbrt(6.0 * self.fractions / np.pi)))
 
     @property

@@ -1,12 +1,13 @@
 """Slab decomposition of a periodic grid: halo planes, real Fourier transforms and sums over all ranks.
 
-One rank needs no MPI library. With more, each rank holds some planes along z, and some rows along y in Fourier space;
-the transpose between the two is an `Alltoallv`.
+One rank needs no MPI library. With more, each rank holds some planes along z, and some rows along y in
+Fourier space; the transpose between the two is an `Alltoallv`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def split(length: int, parts: int) -> list[slice]:
         parts: number of parts.
     """
     edges = [length * part // parts for part in range(parts + 1)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 class Slabs:
@@ -70,7 +71,11 @@ class Slabs:
             Sines along z, y, x and cosines along z, y, x, each of shape (n,), dimensionless.
         """
         nz, ny, nx = self.shape
-        angles = [np.pi * np.fft.fftfreq(nz), np.pi * np.fft.fftfreq(ny)[self.rows], np.pi * np.fft.rfftfreq(nx)]
+        angles = [
+            np.pi * np.fft.fftfreq(nz),
+            np.pi * np.fft.fftfreq(ny)[self.rows],
+            np.pi * np.fft.rfftfreq(nx),
+        ]
         cosines = [np.where(np.isclose(np.abs(angle), np.pi / 2), 0.0, np.cos(angle)) for angle in angles]
         sine_z, sine_y, sine_x = (np.sin(angle) for angle in angles)
         return (sine_z, sine_y, sine_x), (cosines[0], cosines[1], cosines[2])
@@ -121,7 +126,8 @@ class Slabs:
             field: shape (components, planes, ny, nx), any unit.
 
         Returns:
-            Half spectrum with this rank's rows, shape (components, nz, rows, nx // 2 + 1), the unit of `field`.
+            Half spectrum with this rank's rows, shape (components, nz, rows, nx // 2 + 1), the unit of
+            `field`.
         """
         if self.comm.size == 1:
             return np.asarray(scipy.fft.rfftn(field, axes=(1, 2, 3), workers=self.threads))

@@ -1,8 +1,8 @@
 """Matrix-free homogenisation of periodic microstructures: conjugate gradients with a Fourier preconditioner.
 
-The unknown is the displacement (temperature) on the corners of the voxels. The preconditioner is the inverse of the
-same operator in a homogeneous isotropic medium, exact in Fourier space, so that the number of iterations depends on
-the contrast and not on the grid.
+The unknown is the displacement (temperature) on the corners of the voxels. The preconditioner is the inverse
+of the same operator in a homogeneous isotropic medium, exact in Fourier space, so that the number of
+iterations depends on the contrast and not on the grid.
 
 Source: Zeman et al., J. Comput. Phys. 229, 8065 (2010); Willot, C. R. Mécanique 343, 232 (2015).
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +54,7 @@ class Effective:
 
     Attributes:
         tensor: Mandel stiffness, shape (6, 6), GPa; or conductivity, shape (3, 3), W/(m K).
-        potentials: solution of each unit load, to start the next problem from.
+        potentials: solution of each unit load, shape (components, planes, ny, nx) each, voxels or K.
         iterations: number of iterations of each load.
         residuals: residual of each load, dimensionless.
     """
@@ -176,8 +175,8 @@ class _Medium:
         while not square <= limit:
             if iterations == MAX_ITERATIONS or not np.isfinite(square):
                 raise WorkerError(
-                    f"the {self.what} problem under load {load.tolist()} does not converge: relative residual "
-                    f"{np.sqrt(square / start):.1e} after {iterations} iterations",
+                    f"the {self.what} problem under load {load.tolist()} does not converge: "
+                    f"relative residual {np.sqrt(square / start):.1e} after {iterations} iterations",
                     fix="raise the tolerance, or look for phases of extreme contrast",
                 )
             change = self.balance(direction, still)[0]
@@ -204,8 +203,8 @@ class _Medium:
 
         Args:
             tolerance: relative residual of each load, dimensionless.
-            guesses: potentials to start from, one for each load, shape (components, planes, ny, nx) each, voxels or
-                K.
+            guesses: potentials to start from, one for each load, shape (components, planes, ny, nx) each,
+                voxels or K.
 
         Raises:
             WorkerError: when a load does not converge.
@@ -220,7 +219,13 @@ class _Medium:
                 tensor[index, other] = tensor[other, index] = found.mean_flux[other] - left
             # Only the potential is needed later.
             solutions.append(
-                Solution(found.potential, found.residual_force[:, :0], found.mean_flux, found.iterations, found.residual)
+                Solution(
+                    found.potential,
+                    found.residual_force[:, :0],
+                    found.mean_flux,
+                    found.iterations,
+                    found.residual,
+                )
             )
         return Effective(
             tensor=tensor,
@@ -283,17 +288,3 @@ class ThermalMedium(_Medium):
 
     def _fill_flux(self, padded: Floats, load: Floats, flux: Floats) -> None:
         kernels.thermal_field(padded, self.phase, self.table, load, flux)
-
-
-def grid(shape: tuple[int, int, int], comm: Any, threads: int = 1) -> Slabs:
-    """The grid to solve on.
-
-    Args:
-        shape: number of voxels along z, y, x.
-        comm: communicator of all ranks.
-        threads: number of threads of the Fourier transforms.
-
-    Raises:
-        InputError: when there are more ranks than planes.
-    """
-    return Slabs(shape, comm, threads)

@@ -1,7 +1,7 @@
 """Stiffness and conductivity tensors: notations, rotations, isotropic parts, positive definiteness.
 
-Inside the solver a stiffness is a Mandel matrix (order xx, yy, zz, yz, xz, xy, shear scaled by the root of two), in
-which a rotation is orthogonal and eigenvalues do not depend on the axes; files hold Voigt matrices.
+Inside the solver a stiffness is a Mandel matrix (order xx, yy, zz, yz, xz, xy, shear scaled by the root of
+two), in which a rotation is orthogonal and eigenvalues do not depend on the axes; files hold Voigt matrices.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def write_image(file: h5py.File, fields: Mapping[str, NDArray[Any]], spacing: fl
 
     Args:
         file: HDF5 file open for writing; what stands beside /VTKHDF is left alone.
-        fields: by name, each of shape (nz, ny, nx) or (nz, ny, nx, components), in the unit its name stands for.
+        fields: by name, each of shape (nz, ny, nx) or (nz, ny, nx, components), in any unit.
         spacing: edge of a voxel, in the length unit of the picture.
 
     Raises:

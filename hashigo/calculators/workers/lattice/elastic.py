@@ -54,7 +54,7 @@ def relax(model: Model, atoms: Atoms, force_tolerance: float = 1e-5, stress_tole
         ratio = relaxed.get_volume() / atoms.get_volume()
         if not 1 / MAX_VOLUME_RATIO < ratio < MAX_VOLUME_RATIO:
             raise WorkerError(
-                f"the cell of {atoms.get_chemical_formula()} ran away: its volume became {ratio:.2f} of the start's",
+                f"the cell of {atoms.get_chemical_formula()} ran away: {ratio:.2f} times its first volume",
                 fix="add strained cells to the reference frames",
             )
     if not converged:
@@ -277,7 +277,7 @@ def hill_moduli(stiffness: Floats) -> Moduli:
 
     Source: Hill, Proc. Phys. Soc. A 65, 349 (1952).
     """
-    compliance = np.linalg.pinv(stiffness)
+    compliance = np.asarray(np.linalg.pinv(stiffness), dtype=np.float64)
     normal, shear = slice(0, 3), slice(3, 6)
     c_diagonal, c_all, c_shear = _traces(stiffness, normal, shear)
     s_diagonal, s_all, s_shear = _traces(compliance, normal, shear)

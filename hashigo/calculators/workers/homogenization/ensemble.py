@@ -1,0 +1,242 @@
+"""Effective properties of realisations of a polycrystal, and of a committee's members on the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hashigo.calculators.workers.homogenization.boundary import ModeSet, limited_conductivity, scale_by_ratio
+from hashigo.calculators.workers.homogenization.bounds import Margin, margin, reuss_average, voigt_average
+from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.slabs import Slabs
+from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.tensors import (
+    Floats,
+    require_positive_definite,
+    rotate_conductivity,
+    rotate_stiffness,
+)
+
+#: Called after each solved problem with its cost (dimensionless) and what it was.
+Tick = Callable[[float, str], None]
+
+#: Cost of an elastic problem in units of a thermal one, dimensionless.
+ELASTIC_COST = 10.0
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Effective tensors of one property under some conditions.
+
+    Attributes:
+        realisations: of the mean model, shape (n_realisations, n_conditions, m, m), GPa (Mandel) or W/(m K).
+        members: of each committee member on the first realisation, shape (n_members, n_conditions, m, m), same
+            unit; or None.
+        voigt: Voigt's tensor of each sample, shape of `realisations`.
+        reuss: Reuss's tensor of each sample, shape of `realisations`.
+        iterations: of each load, shape (n_realisations, n_conditions, m), count.
+        residuals: of each load, shape (n_realisations, n_conditions, m), dimensionless.
+        table: property of each grain of the first realisation under the first condition, shape (n_grains, m,
+            m), same unit.
+        potential: solution there of the first unit load, shape (components, planes, ny, nx), voxels or K.
+    """
+
+    realisations: Floats
+    members: Floats | None
+    voigt: Floats
+    reuss: Floats
+    iterations: Floats
+    residuals: Floats
+    table: Floats
+    potential: Floats
+
+    def margins(self, what: str) -> dict[str, Margin]:
+        """How far each tensor is inside the bounds of its sample.
+
+        Args:
+            what: the property, for the names.
+        """
+        found = {}
+        for index in np.ndindex(self.realisations.shape[:2]):
+            name = f"{what} of realisation {index[0] + 1}"
+            if self.realisations.shape[1] > 1:
+                name += f" under condition {index[1] + 1}"
+            found[name] = margin(self.realisations[index], self.voigt[index], self.reuss[index])
+        return found
+
+
+class _Collector:
+    """Keeps what is reported of each realisation and condition."""
+
+    def __init__(self, realisations: int, conditions: int, size: int) -> None:
+        shape = (realisations, conditions, size, size)
+        self.effective, self.voigt, self.reuss = np.empty(shape), np.empty(shape), np.empty(shape)
+        self.iterations, self.residuals = np.empty(shape[:3]), np.empty(shape[:3])
+
+    def add(self, index: tuple[int, int], found: Effective, table: Floats, fractions: Floats) -> None:
+        """Keep what was found for a realisation and a condition, with the bounds of the sample."""
+        self.effective[index] = found.tensor
+        self.voigt[index] = voigt_average(table, fractions)
+        self.reuss[index] = reuss_average(table, fractions)
+        self.iterations[index] = found.iterations
+        self.residuals[index] = found.residuals
+
+    def ensemble(self, members: Floats | None, table: Floats, potential: Floats) -> Ensemble:
+        """All that was kept."""
+        return Ensemble(
+            self.effective, members, self.voigt, self.reuss, self.iterations, self.residuals, table, potential
+        )
+
+
+def elastic_ensemble(
+    samples: Sequence[Polycrystal],
+    slabs: Slabs,
+    stiffness: Floats,
+    members: Floats | None,
+    tolerance: float,
+    tick: Tick,
+) -> Ensemble:
+    """Effective stiffness of each sample, and of each member on the first.
+
+    Args:
+        samples: realisations of the polycrystal.
+        slabs: grid of the samples.
+        stiffness: Mandel stiffness of the crystal, shape (6, 6), GPa.
+        members: of each committee member, shape (n_members, 6, 6), GPa; or None.
+        tolerance: relative residual of each load, dimensionless.
+        tick: told of each problem solved.
+
+    Returns:
+        One condition; Mandel stiffness in GPa.
+
+    Raises:
+        InputError: when a stiffness is not positive definite.
+    """
+    members = None if members is None or len(members) == 0 else members
+    require_positive_definite(stiffness[None], "stiffness", ["the crystal"])
+    if members is not None:
+        names = [f"committee member {index}" for index in range(len(members))]
+        require_positive_definite(members, "stiffness", names)
+
+    def solve(crystal: Floats, sample: Polycrystal, start: list[Floats] | None) -> tuple[Floats, Effective]:
+        table = rotate_stiffness(crystal, sample.rotations)
+        medium = ElasticMedium(slabs, sample.grain_id, table, _grain_names(len(table)))
+        return table, medium.effective(tolerance, start)
+
+    kept = _Collector(len(samples), 1, 6)
+    first: tuple[Floats, Effective] | None = None
+    for index, sample in enumerate(samples):
+        table, found = solve(stiffness, sample, None)
+        kept.add((index, 0), found, table, sample.fractions)
+        first = first or (table, found)
+        tick(ELASTIC_COST, f"stiffness of realisation {index + 1} of {len(samples)}")
+    assert first is not None
+    results = []
+    for index, crystal in enumerate(() if members is None else members):
+        results.append(solve(crystal, samples[0], first[1].potentials)[1].tensor)
+        tick(ELASTIC_COST, f"stiffness of committee member {index}")
+    stack = np.array(results)[:, None] if results else None
+    return kept.ensemble(stack, first[0], first[1].potentials[0])
+
+
+@dataclass(frozen=True)
+class PhononModels:
+    """Phonon modes of the mean model and, on a coarser mesh, of the committee.
+
+    Attributes:
+        fine: mean model on the finest mesh.
+        coarse: mean model on the mesh of the members; None without members.
+        members: committee members on the coarse mesh.
+    """
+
+    fine: ModeSet
+    coarse: ModeSet | None = None
+    members: tuple[ModeSet, ...] = ()
+
+    def grains(self, index: int, diameters: Floats) -> Floats:
+        """Conductivity of grains by the mean model, in crystal axes.
+
+        Args:
+            index: index of the temperature.
+            diameters: of the grains, shape (n_grains,), nm.
+
+        Returns:
+            Shape (n_grains, 3, 3), W/(m K).
+        """
+        return limited_conductivity(self.fine, index, diameters)
+
+    def member_grains(self, member: int, index: int, diameters: Floats) -> Floats:
+        """Conductivity of grains by a committee member: its ratio on the coarse mesh times the fine value.
+
+        Args:
+            member: index of the member.
+            index: index of the temperature.
+            diameters: of the grains, shape (n_grains,), nm.
+
+        Returns:
+            In crystal axes, shape (n_grains, 3, 3), W/(m K).
+        """
+        assert self.coarse is not None
+        coarse = limited_conductivity(self.coarse, index, diameters)
+        changed = limited_conductivity(self.members[member], index, diameters)
+        return scale_by_ratio(self.grains(index, diameters), coarse, changed)
+
+
+def thermal_ensemble(
+    samples: Sequence[Polycrystal],
+    slabs: Slabs,
+    models: PhononModels,
+    conditions: Sequence[tuple[int, float]],
+    tolerance: float,
+    tick: Tick,
+) -> Ensemble:
+    """Effective conductivity of each sample under each condition, and of each member on the first.
+
+    Args:
+        samples: realisations of the polycrystal.
+        slabs: grid of the samples.
+        models: phonon modes.
+        conditions: index of the temperature, and mean grain diameter in nm, of each condition.
+        tolerance: relative residual of each load, dimensionless.
+        tick: told of each problem solved.
+
+    Returns:
+        Conductivity in W/(m K).
+
+    Raises:
+        InputError: when the conductivity of a grain is not positive definite.
+    """
+    kept = _Collector(len(samples), len(conditions), 3)
+    members = np.empty((len(models.members), len(conditions), 3, 3))
+    first: tuple[Floats, Floats] | None = None
+    for place, sample in enumerate(samples):
+        start: list[Floats] | None = None
+        for column, (index, size) in enumerate(conditions):
+            diameters = size * sample.diameters
+            table = rotate_conductivity(models.grains(index, diameters), sample.rotations)
+            found = _conduct(slabs, sample, table, tolerance, start)
+            kept.add((place, column), found, table, sample.fractions)
+            first = first or (table, found.potentials[0])
+            # Temperatures hardly change from one condition, or member, to the next.
+            start = found.potentials
+            tick(1.0, f"conductivity of realisation {place + 1} of {len(samples)}")
+            for member in range(len(models.members) if place == 0 else 0):
+                changed = models.member_grains(member, index, diameters)
+                table = rotate_conductivity(changed, sample.rotations)
+                members[member, column] = _conduct(slabs, sample, table, tolerance, start).tensor
+                tick(1.0, f"conductivity of committee member {member}")
+    assert first is not None
+    return kept.ensemble(members if len(members) else None, *first)
+
+
+def _conduct(
+    slabs: Slabs, sample: Polycrystal, table: Floats, tolerance: float, start: list[Floats] | None
+) -> Effective:
+    medium = ThermalMedium(slabs, sample.grain_id, table, _grain_names(len(table)))
+    return medium.effective(tolerance, start)
+
+
+def _grain_names(count: int) -> list[str]:
+    return [f"grain {index}" for index in range(count)]

@@ -1,0 +1,114 @@
+"""What the mesoscale takes from the crystal: stiffness, phonon modes, and their uncertainties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers.homogenization.boundary import median_mean_free_path, read_modes
+from hashigo.calculators.workers.homogenization.ensemble import PhononModels
+from hashigo.calculators.workers.homogenization.tensors import Floats
+from hashigo.errors import InputError
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """Elastic properties of the crystal.
+
+    Attributes:
+        stiffness: Voigt, shape (6, 6), GPa.
+        members: of each committee member, shape (n_members, 6, 6), GPa; or None.
+    """
+
+    stiffness: Floats
+    members: Floats | None
+
+
+@dataclass(frozen=True)
+class Conduction:
+    """Thermal properties of the crystal at the temperatures asked for.
+
+    Attributes:
+        models: phonon modes.
+        indices: index of each temperature in the modes.
+        temperatures: shape (n_temperatures,), K.
+        mesh: relative uncertainty from the mesh, shape (n_temperatures,), dimensionless; or None.
+        converged: whether the crystal's conductivity is converged.
+        median_path: median mean free path, shape (n_temperatures,), nm.
+    """
+
+    models: PhononModels
+    indices: tuple[int, ...]
+    temperatures: Floats
+    mesh: Floats | None
+    converged: bool
+    median_path: Floats
+
+
+def read_crystal(reader: ResultReader) -> Crystal:
+    """Read the stiffness and its committee from an elasticity result.
+
+    Args:
+        reader: open result file of the elasticity task.
+
+    Raises:
+        InputError: when it holds no stiffness.
+    """
+    record = reader.quantity("stiffness")
+
+    def symmetric(matrix: Floats) -> Floats:
+        return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))
+
+    members = None if record.members is None else symmetric(record.members[:, 0])
+    return Crystal(symmetric(record.value[0]), members)
+
+
+def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Conduction:
+    """Read phonon modes and the mesh error from a conductivity result.
+
+    Args:
+        reader: open result file of the conductivity task.
+        temperatures: wanted, K; empty takes all.
+
+    Raises:
+        InputError: when an array or a temperature is missing.
+    """
+    available = np.atleast_1d(np.asarray(reader.array("temperatures"), dtype=float))
+    wanted = np.array(temperatures) if temperatures else available
+    indices = []
+    for value in wanted:
+        match = np.flatnonzero(np.isclose(available, value))
+        if not len(match):
+            shown = ", ".join(f"{kelvin:g}" for kelvin in available)
+            raise InputError(
+                f"the thermal conductivity was not computed at {value:g} K, only at {shown} K",
+                fix="choose the mesoscale's temperatures among those of the conductivity stage",
+            )
+        indices.append(int(match[0]))
+    names = (
+        sorted(reader.file["data/modes/coarse/members"], key=int)
+        if reader.has("modes/coarse/members")
+        else []
+    )
+    models = PhononModels(
+        fine=read_modes(reader, "modes/fine"),
+        coarse=read_modes(reader, "modes/coarse/mean") if names else None,
+        members=tuple(read_modes(reader, f"modes/coarse/members/{name}") for name in names),
+    )
+    mesh, converged = _mesh_error(reader, wanted)
+    path = np.array([median_mean_free_path(models.fine, index) for index in indices])
+    return Conduction(models, tuple(indices), wanted, mesh, converged, path)
+
+
+def _mesh_error(reader: ResultReader, temperatures: Floats) -> tuple[Floats | None, bool]:
+    """Relative uncertainty of the crystal's conductivity from its mesh, and whether it is converged."""
+    record = reader.quantity("lattice_thermal_conductivity")
+    part = record.components.get("mesh")
+    if part is None:
+        return None, record.converged
+    known = np.array([condition["temperature"] for condition in record.conditions])
+    rows = [int(np.argmin(np.abs(known - value))) for value in temperatures]
+    trace = np.trace(record.value[rows], axis1=1, axis2=2)
+    return np.asarray(np.trace(part[rows], axis1=1, axis2=2) / trace), record.converged

@@ -1,0 +1,210 @@
+"""What a mesoscale job writes: quantities with their uncertainty, bounds, fields and slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.homogenization.bounds import cubic_constants, cubic_estimates
+from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.tensors import (
+    Floats,
+    isotropic_moduli,
+    isotropic_moduli_of_compliance,
+    mandel_stress_to_voigt,
+    mandel_to_voigt,
+    von_mises,
+)
+
+#: Mean strain xx of the stress field, dimensionless.
+FIELD_STRAIN = 1e-3
+#: Mean temperature gradient along x of the heat flux field, K/m (1 K/µm).
+FIELD_GRADIENT = 1e6
+
+
+def uncertainty_components(realisations: Floats, members: Floats | None) -> dict[str, Floats]:
+    """Parts of the standard uncertainty of a mean over realisations.
+
+    Args:
+        realisations: shape (n_realisations, ...), any unit.
+        members: of each committee member on one realisation, shape (n_members, ...), same unit; or None.
+
+    Returns:
+        "sampling", the standard error of the mean (left out with one realisation, which does not tell), and
+        "model", the standard deviation of the members (left out without two).
+    """
+    parts = {}
+    count = len(realisations)
+    if count > 1:
+        parts["sampling"] = np.asarray(realisations.std(axis=0, ddof=1) / np.sqrt(count))
+    if members is not None and len(members) > 1:
+        parts["model"] = np.asarray(members.std(axis=0, ddof=1))
+    return parts
+
+
+def _quantity(
+    writer: ResultWriter,
+    name: str,
+    realisations: Floats,
+    members: Floats | None,
+    conditions: Sequence[Mapping[str, float]] = ({},),
+    more: Mapping[str, Floats] | None = None,
+    converged: bool = True,
+) -> None:
+    writer.quantity(
+        name,
+        realisations.mean(axis=0),
+        conditions=conditions,
+        components={**uncertainty_components(realisations, members), **(more or {})},
+        members=members,
+        converged=converged,
+    )
+
+
+def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats) -> None:
+    """Write effective stiffness, moduli and bounds.
+
+    Args:
+        writer: open result file.
+        found: effective Mandel stiffness, GPa.
+        stiffness: of the crystal, Voigt, shape (6, 6), GPa; bounds of Hashin and Shtrikman are written if it
+            is cubic.
+    """
+    members = found.members
+    _quantity(
+        writer,
+        "effective_stiffness",
+        mandel_to_voigt(found.realisations),
+        None if members is None else mandel_to_voigt(members),
+    )
+    moduli = isotropic_moduli(found.realisations)
+    of_members = (None, None) if members is None else isotropic_moduli(members)
+    for name, value, spread in zip(("bulk", "shear"), moduli, of_members, strict=True):
+        _quantity(writer, f"effective_{name}_modulus", value, spread)
+    upper, lower = isotropic_moduli(found.voigt), isotropic_moduli_of_compliance(found.reuss)
+    for place, name in enumerate(("bulk", "shear")):
+        writer.array(f"bounds/{name}/voigt", upper[place].mean(), units="GPa")
+        writer.array(f"bounds/{name}/reuss", lower[place].mean(), units="GPa")
+    writer.array("bounds/stiffness/voigt", mandel_to_voigt(found.voigt[:, 0]), units="GPa")
+    writer.array("bounds/stiffness/reuss", mandel_to_voigt(found.reuss[:, 0]), units="GPa")
+    writer.array("realisations/stiffness", mandel_to_voigt(found.realisations[:, 0]), units="GPa")
+    writer.array("homogenization/stiffness/iterations", found.iterations[:, 0], units="dimensionless")
+    writer.array("homogenization/stiffness/residuals", found.residuals[:, 0], units="dimensionless")
+    constants = cubic_constants(stiffness)
+    if constants is None:
+        return
+    known = cubic_estimates(constants)
+    values = {
+        "bulk/hashin_shtrikman_lower": known.bulk,
+        "bulk/hashin_shtrikman_upper": known.bulk,
+        "bulk/self_consistent": known.bulk,
+        "shear/hashin_shtrikman_lower": known.shear_lower,
+        "shear/hashin_shtrikman_upper": known.shear_upper,
+        "shear/self_consistent": known.shear_self_consistent,
+    }
+    for name, estimate in values.items():
+        writer.array(f"bounds/{name}", estimate, units="GPa")
+
+
+def write_thermal(
+    writer: ResultWriter,
+    found: Ensemble,
+    conditions: Sequence[Mapping[str, float]],
+    mesh: Floats | None,
+    converged: bool,
+) -> None:
+    """Write effective conductivity and its bounds.
+
+    Args:
+        writer: open result file.
+        found: effective conductivity, W/(m K).
+        conditions: temperature (K) and mean grain diameter (nm) of each.
+        mesh: relative uncertainty of the crystal's conductivity from its mesh, shape (n_conditions,),
+            dimensionless; None when it is not known.
+        converged: whether the crystal's conductivity is converged with its mesh.
+    """
+    value = found.realisations.mean(axis=0)
+    more = {} if mesh is None else {"mesh": np.abs(value) * mesh[:, None, None]}
+    _quantity(
+        writer,
+        "effective_thermal_conductivity",
+        found.realisations,
+        found.members,
+        conditions,
+        more,
+        converged,
+    )
+    writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
+    writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")
+    writer.array("realisations/conductivity", found.realisations, units="W/(m K)")
+    writer.array("homogenization/conductivity/iterations", found.iterations, units="dimensionless")
+    writer.array("homogenization/conductivity/residuals", found.residuals, units="dimensionless")
+
+
+def write_grains(writer: ResultWriter, sample: Polycrystal) -> None:
+    """Write the grains of a sample.
+
+    Args:
+        writer: open result file.
+        sample: the polycrystal.
+    """
+    writer.array("grains/diameter", sample.diameters, units="dimensionless")
+    writer.array("grains/volume_fraction", sample.fractions, units="dimensionless")
+    writer.array("grains/orientation", sample.quaternions, units="dimensionless")
+
+
+def local_fields(
+    sample: Polycrystal,
+    elastic: ElasticMedium,
+    elastic_potential: Floats,
+    thermal: tuple[ThermalMedium, Floats] | None,
+) -> dict[str, NDArray[Any]]:
+    """Fields on this rank's planes.
+
+    Args:
+        sample: the polycrystal.
+        elastic: its elastic medium.
+        elastic_potential: displacement under unit strain xx, shape (3, planes, ny, nx), voxels.
+        thermal: thermal medium and its temperature under unit gradient x, shape (1, planes, ny, nx), K; or
+            None.
+
+    Returns:
+        By name, each of shape (planes, ny, nx) or (planes, ny, nx, components): grain_id (index), orientation
+        (quaternion, scalar last, dimensionless), stress (Voigt, GPa), von_mises (GPa), heat_flux (W/m^2).
+    """
+    flux = elastic.flux(elastic_potential, np.eye(6)[0])
+    stress = FIELD_STRAIN * np.moveaxis(mandel_stress_to_voigt(flux, axis=0), 0, -1)
+    fields: dict[str, NDArray[Any]] = {
+        "grain_id": sample.grain_id,
+        "orientation": sample.quaternions[sample.grain_id].astype(np.float32),
+        "stress": stress.astype(np.float32),
+        "von_mises": von_mises(stress).astype(np.float32),
+    }
+    if thermal is not None:
+        medium, potential = thermal
+        heat = -FIELD_GRADIENT * np.moveaxis(medium.flux(potential, np.eye(3)[0]), 0, -1)
+        fields["heat_flux"] = heat.astype(np.float32)
+    return fields
+
+
+def write_slices(writer: ResultWriter, fields: Mapping[str, NDArray[Any]]) -> None:
+    """Write the middle plane normal to z of the fields that the report shows.
+
+    Args:
+        writer: open result file.
+        fields: as of `local_fields`, on the whole grid, shape (nz, ny, nx) or (nz, ny, nx, components), in
+            the units given there.
+    """
+    middle = len(fields["grain_id"]) // 2
+    units = {"grain_id": "dimensionless", "von_mises": "GPa", "heat_flux": "W/m^2"}
+    for name, unit in units.items():
+        if name in fields:
+            plane = fields[name][middle]
+            shown = np.linalg.norm(plane, axis=-1) if plane.ndim == 3 else plane
+            writer.array(f"slice/{name}", shown, units=unit)

@@ -1,0 +1,373 @@
+"""Force constants of second and third order from displaced supercells, by symfc.
+
+A residual force, of the supercell without displacements, is subtracted where it is known: always for a potential, and
+for frames when one of them is the undisplaced supercell. A net force on a frame needs no subtraction: it is orthogonal
+to every set of force constants that obeys the acoustic sum rule, which symfc's basis does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+from symfc import Symfc
+from symfc.utils.utils import SymfcAtoms
+
+from hashigo.calculators.frames import Frame
+from hashigo.calculators.sampling import random_directions
+from hashigo.calculators.workers.lattice.crystal import SYMMETRY_TOLERANCE
+from hashigo.calculators.workers.potential import Model
+from hashigo.errors import InputError, WorkerError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: An atom further than this from its site has left it, Å.
+MAX_DISPLACEMENT = 0.5
+#: Below this largest displacement a frame is the undisplaced supercell, Å.
+UNDISPLACED = 1e-5
+#: Lattice vectors of a frame and of the supercell may differ by this, Å.
+CELL_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class ForceConstants:
+    """Force constants in phonopy's compact form.
+
+    Attributes:
+        second: shape (n_primitive, n_supercell, 3, 3), eV/Å^2.
+        third: shape (n_primitive, n_supercell, n_supercell, 3, 3, 3), eV/Å^3; None when not fitted.
+    """
+
+    second: Floats
+    third: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Displacements of a supercell's atoms and the forces they cause.
+
+    Attributes:
+        displacements: shape (n_snapshots, n_atoms, 3), Å.
+        forces: shape (n_snapshots, n_atoms, 3), eV/Å; the residual force is subtracted where it is known.
+        residual: largest component of the force without displacements, eV/Å; None when it is not known.
+        left_out: indices of frames of another cell.
+    """
+
+    displacements: Floats
+    forces: Floats
+    residual: float | None = None
+    left_out: tuple[int, ...] = ()
+
+
+def supercell_matrix(supercell: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Integers:
+    """Matrix of a supercell.
+
+    Args:
+        supercell: repeats along the three edges, or the matrix M of (a' b' c') = (a b c) M, count.
+
+    Returns:
+        Shape (3, 3), dimensionless.
+
+    Raises:
+        InputError: when it is neither, or spans no volume.
+    """
+    try:
+        given = np.asarray(supercell, dtype=float)
+    except (TypeError, ValueError):
+        given = np.zeros(0)
+    matrix = np.diag(given) if given.shape == (3,) else given
+    if matrix.shape != (3, 3) or not np.allclose(matrix, np.rint(matrix)) or np.linalg.det(matrix) < 0.5:
+        raise InputError(
+            f"the supercell {supercell} is neither three positive integers nor a right-handed 3x3 matrix of integers",
+            fix="write it as [2, 2, 2]",
+        )
+    return np.asarray(np.rint(matrix), dtype=np.int64)
+
+
+def build_lattice(
+    atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int]] | Integers
+) -> Phonopy:
+    """Supercell, primitive cell and symmetry of a crystal, in its own Cartesian axes.
+
+    Args:
+        atoms: conventional cell; lengths in Å.
+        supercell: as for `supercell_matrix`, count.
+
+    Raises:
+        InputError: when the supercell is none.
+    """
+    return Phonopy(
+        phonopy_cell(atoms),
+        supercell_matrix=supercell_matrix(supercell),
+        primitive_matrix="auto",
+        symprec=SYMMETRY_TOLERANCE,
+        log_level=0,
+    )
+
+
+def phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
+    """A cell as phonopy knows it, not rotated; lengths in Å."""
+    return PhonopyAtoms(
+        symbols=atoms.get_chemical_symbols(),
+        cell=atoms.cell.array,
+        scaled_positions=atoms.get_scaled_positions(wrap=False),
+    )
+
+
+def ideal_supercell(lattice: Phonopy) -> Atoms:
+    """The undisplaced supercell, atoms in phonopy's order; lengths in Å."""
+    cell = lattice.supercell
+    return Atoms(cell.symbols, cell=cell.cell, positions=cell.positions, pbc=True)
+
+
+class Fit:
+    """Least-squares fit of force constants in symfc's symmetry-adapted basis.
+
+    The basis, which costs more than a fit, is made once and serves every cell of the same symmetry.
+
+    Args:
+        lattice: supercell and its symmetry.
+        order: 2 for second order alone, 3 for second and third together, number.
+    """
+
+    def __init__(self, lattice: Phonopy, order: int) -> None:
+        cell = lattice.supercell
+        self._orders = list(range(2, order + 1))
+        self._primitive_sites = np.asarray(lattice.primitive.p2s_map)
+        self._rotations = _cartesian_rotations(lattice)
+        self._symbols = list(cell.symbols)
+        self._symfc = Symfc(
+            SymfcAtoms(cell.numbers, cell.scaled_positions, cell.cell),
+            spacegroup_operations=lattice.symmetry.symmetry_operations,
+            symprec=lattice.symmetry.tolerance,
+        )
+        self._symfc.compute_basis_set(orders=self._orders)
+        self.unknowns = sum(basis.basis_set.shape[1] for basis in self._symfc.basis_set.values())
+
+    def serves(self, lattice: Phonopy) -> bool:
+        """Whether the basis is that of another lattice too: same sites and same Cartesian rotations."""
+        rotations = _cartesian_rotations(lattice)
+        return (
+            list(lattice.supercell.symbols) == self._symbols
+            and np.array_equal(lattice.primitive.p2s_map, self._primitive_sites)
+            and rotations.shape == self._rotations.shape
+            and bool(np.allclose(rotations, self._rotations, atol=1e-5))
+        )
+
+    def solve(self, dataset: Dataset) -> ForceConstants:
+        """Fit force constants.
+
+        Args:
+            dataset: displacements and forces.
+
+        Raises:
+            InputError: when the snapshots are too few for the number of unknowns.
+            WorkerError: when the equations have no unique solution.
+        """
+        needed = -(-self.unknowns // dataset.displacements[0].size)
+        if len(dataset.displacements) < needed:
+            raise InputError(
+                f"{len(dataset.displacements)} displaced supercells are too few for {self.unknowns} force constants "
+                f"of order {self._orders[-1]}: at least {needed} are needed",
+                fix="raise the number of snapshots or of displaced reference frames",
+            )
+        self._symfc.displacements = dataset.displacements
+        self._symfc.forces = dataset.forces
+        compact = np.array_equal(self._symfc.p2s_map, self._primitive_sites)
+        try:
+            self._symfc.solve(orders=self._orders, is_compact_fc=compact)
+        except np.linalg.LinAlgError as error:
+            raise WorkerError(
+                f"the force constants of order {self._orders[-1]} are not determined by the displacements: {error}",
+                fix="raise the number of snapshots or of displaced reference frames",
+            ) from error
+        constants = dict(self._symfc.force_constants)
+        if not compact:
+            constants = {order: full[self._primitive_sites] for order, full in constants.items()}
+        return ForceConstants(constants[2], constants.get(3))
+
+
+def _cartesian_rotations(lattice: Phonopy) -> Floats:
+    columns = lattice.supercell.cell.T
+    rotations = np.asarray(lattice.symmetry.symmetry_operations["rotations"])
+    return np.asarray(columns @ rotations @ np.linalg.inv(columns))
+
+
+def random_dataset(
+    model: Model, lattice: Phonopy, snapshots: int, distance: float, seed: int, *, paired: bool = False
+) -> Dataset:
+    """Forces of a potential on supercells whose atoms are all displaced by one distance in random directions.
+
+    Args:
+        model: the potential.
+        lattice: the supercell.
+        snapshots: count of supercells.
+        distance: displacement of each atom, Å.
+        seed: of the directions.
+        paired: add the opposite of every snapshot, so that odd orders cancel in a fit of second order; `snapshots`
+            counts both.
+    """
+    cell = ideal_supercell(lattice)
+    count = -(-snapshots // 2) if paired else snapshots
+    displacements = np.array(
+        [random_directions(np.random.default_rng([seed, i]), len(cell), distance) for i in range(count)]
+    )
+    if paired:
+        displacements = np.concatenate([displacements, -displacements])
+    return model_dataset(model, lattice, displacements)
+
+
+def model_dataset(model: Model, lattice: Phonopy, displacements: Floats) -> Dataset:
+    """Forces of a potential on given displacements; the force without displacements is subtracted.
+
+    Args:
+        model: the potential.
+        lattice: the supercell.
+        displacements: shape (n_snapshots, n_atoms, 3), Å.
+    """
+    cell = ideal_supercell(lattice)
+    structures = [cell]
+    for displacement in displacements:
+        displaced = cell.copy()
+        displaced.positions += displacement
+        structures.append(displaced)
+    forces = np.array([evaluation.forces for evaluation in model.evaluate(structures)])
+    return Dataset(displacements, forces[1:] - forces[0], residual=float(np.abs(forces[0]).max()))
+
+
+def finite_displacements(model: Model, lattice: Phonopy, distance: float) -> ForceConstants:
+    """Force constants of second order from phonopy's symmetry-reduced single displacements.
+
+    Args:
+        model: the potential.
+        lattice: the supercell; its displacements and force constants are replaced.
+        distance: displacement of the one atom, Å.
+    """
+    lattice.generate_displacements(distance=distance)
+    cells = lattice.supercells_with_displacements or []
+    structures = [Atoms(c.symbols, cell=c.cell, positions=c.positions, pbc=True) for c in cells]
+    residual = model.evaluate([ideal_supercell(lattice)])[0].forces
+    lattice.forces = [evaluation.forces - residual for evaluation in model.evaluate(structures)]
+    lattice.produce_force_constants(calculate_full_force_constants=False)
+    return ForceConstants(np.asarray(lattice.force_constants))
+
+
+def frames_supercell(atoms: Atoms, frames: Sequence[Frame]) -> Integers:
+    """The supercell that most of the displaced frames have.
+
+    Args:
+        atoms: conventional cell at the reference's lattice constant; lengths in Å.
+        frames: of the reference.
+
+    Returns:
+        Matrix M of (a' b' c') = (a b c) M, shape (3, 3), dimensionless.
+
+    Raises:
+        InputError: when no displaced frame is a supercell of the structure.
+    """
+    found: Counter[tuple[int, ...]] = Counter()
+    inverse = np.linalg.inv(atoms.cell.array)
+    for frame in frames:
+        if frame.kind != "displaced":
+            continue
+        matrix = np.rint(frame.cell @ inverse)
+        fits = np.abs(matrix @ atoms.cell.array - frame.cell).max() < CELL_TOLERANCE
+        if fits and len(frame.symbols) == round(np.linalg.det(matrix)) * len(atoms):
+            found[tuple(int(entry) for entry in matrix.T.ravel())] += 1
+    if not found:
+        displaced = [(i, frame) for i, frame in enumerate(frames) if frame.kind == "displaced"]
+        first = f"; frame {displaced[0][0]} has {len(displaced[0][1].symbols)} atoms" if displaced else ""
+        raise InputError(
+            f"none of the {len(displaced)} displaced reference frames is a supercell of the structure "
+            f"({len(atoms)} atoms, edges {', '.join(f'{x:.4f}' for x in atoms.cell.lengths())} Å){first}",
+            fix="give the lattice constant the frames were computed at, or frames of this structure",
+        )
+    return np.array(found.most_common(1)[0][0], dtype=np.int64).reshape(3, 3)
+
+
+def frames_dataset(lattice: Phonopy, frames: Sequence[Frame]) -> Dataset:
+    """Displacements and forces of the frames that are this supercell, displaced; others are left out.
+
+    Args:
+        lattice: the supercell at the reference's lattice constant.
+        frames: of the reference, in any order of atoms.
+
+    Raises:
+        InputError: when no frame fits; or names the frame that lacks forces, has other atoms, or whose atoms are
+            further than `MAX_DISPLACEMENT` from their sites.
+    """
+    cell = ideal_supercell(lattice)
+    displacements, forces, left_out = [], [], []
+    residual: Floats | None = None
+    for index, frame in enumerate(frames):
+        same = len(frame.symbols) == len(cell) and np.abs(frame.cell - cell.cell.array).max() < CELL_TOLERANCE
+        if frame.kind != "displaced" or not same:
+            left_out.append(index)
+            continue
+        if frame.forces is None:
+            raise InputError(f"reference frame {index} has no forces", fix="compute it again, or leave it out")
+        displacement, order = match_sites(cell, frame, index)
+        if np.abs(displacement).max() < UNDISPLACED:
+            residual = frame.forces[order]
+            continue
+        displacements.append(displacement)
+        forces.append(frame.forces[order])
+    if not displacements:
+        raise InputError(
+            f"none of the {len(frames)} reference frames is a displaced supercell of {len(cell)} atoms with edges "
+            f"{', '.join(f'{x:.4f}' for x in cell.cell.lengths())} Å",
+            fix="check the supercell and the lattice constant of the reference",
+        )
+    if residual is None:
+        return Dataset(np.array(displacements), np.array(forces), left_out=tuple(left_out))
+    return Dataset(
+        np.array(displacements), np.array(forces) - residual, float(np.abs(residual).max()), tuple(left_out)
+    )
+
+
+def match_sites(cell: Atoms, frame: Frame, index: int) -> tuple[Floats, Integers]:
+    """Find the site of each atom of a frame under periodic boundary conditions.
+
+    Args:
+        cell: the undisplaced supercell; lengths in Å.
+        frame: the displaced one.
+        index: its number, for messages.
+
+    Returns:
+        Displacements in the order of `cell`, shape (n_atoms, 3), Å, and for each of its sites the index of the
+        frame's atom, shape (n_atoms,), dimensionless.
+
+    Raises:
+        InputError: names the frame and the atom.
+    """
+    inverse = np.linalg.inv(cell.cell.array)
+    displacements = np.zeros((len(cell), 3))
+    order = np.full(len(cell), -1, dtype=np.int64)
+    symbols = cell.get_chemical_symbols()
+    for atom, position in enumerate(frame.positions):
+        fractions = (position - cell.positions) @ inverse
+        vectors = (fractions - np.rint(fractions)) @ cell.cell.array
+        lengths = np.linalg.norm(vectors, axis=1)
+        site = int(np.argmin(lengths))
+        if lengths[site] >= MAX_DISPLACEMENT:
+            raise InputError(
+                f"atom {atom} of reference frame {index} is {lengths[site]:.2f} Å from the nearest site of the "
+                f"crystal, more than {MAX_DISPLACEMENT} Å",
+                fix="leave the frame out, or check that it is of this structure",
+            )
+        if order[site] >= 0 or symbols[site] != frame.symbols[atom]:
+            taken = f"atom {order[site]} has too" if order[site] >= 0 else f"belongs to {symbols[site]}"
+            raise InputError(
+                f"atom {atom} ({frame.symbols[atom]}) of reference frame {index} has a nearest site that {taken}",
+                fix="leave the frame out, or check that it is of this structure",
+            )
+        order[site] = atom
+        displacements[site] = vectors[site]
+    return displacements, order

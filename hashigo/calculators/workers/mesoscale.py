@@ -1,0 +1,273 @@
+"""Task "mesoscale": effective stiffness and conductivity of a polycrystal from those of its crystal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers.homogenization import output
+from hashigo.calculators.workers.homogenization.bounds import GATE, Margin, require_within_bounds
+from hashigo.calculators.workers.homogenization.ensemble import (
+    ELASTIC_COST,
+    Ensemble,
+    Tick,
+    elastic_ensemble,
+    thermal_ensemble,
+)
+from hashigo.calculators.workers.homogenization.inputs import (
+    Conduction,
+    Crystal,
+    read_conduction,
+    read_crystal,
+)
+from hashigo.calculators.workers.homogenization.microstructure import Polycrystal, voronoi_polycrystal
+from hashigo.calculators.workers.homogenization.slabs import Slabs
+from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.tensors import voigt_to_mandel
+from hashigo.calculators.workers.homogenization.vtkhdf import write_image
+from hashigo.calculators.workers.job import Job
+from hashigo.errors import InputError
+
+TASK = "mesoscale"
+TASK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of the task.
+
+    Attributes:
+        grains: number of grains in the periodic box.
+        voxels: number of voxels along each edge.
+        grain_sizes: mean grain diameters, nm.
+        temperatures: of the conductivity, K; empty takes all that it has.
+        realisations: number of random polycrystals.
+        seed: seed of the random numbers.
+        tolerance: relative residual of the solver, dimensionless.
+        bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
+        stop_at_gates: whether a violated bound is an error.
+    """
+
+    grains: int = 50
+    voxels: int = 32
+    grain_sizes: tuple[float, ...] = ()
+    temperatures: tuple[float, ...] = ()
+    realisations: int = 3
+    seed: int = 0
+    tolerance: float = 1e-6
+    bound_tolerance: float = 1e-4
+    stop_at_gates: bool = True
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Settings:
+        """Take the settings from the parameters of a job.
+
+        Raises:
+            InputError: when a parameter is unknown or out of range.
+        """
+        known = {name: parameters[name] for name in parameters if name in cls.__dataclass_fields__}
+        unknown = sorted(set(parameters) - set(known))
+        if unknown:
+            raise InputError(f"task '{TASK}' has no parameter '{unknown[0]}'")
+        for name in ("grain_sizes", "temperatures"):
+            known[name] = tuple(float(value) for value in known.get(name, ()))
+        settings = cls(**known)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        limits: dict[str, tuple[Any, bool]] = {
+            "grains": (self.grains, self.grains >= 1),
+            "voxels": (self.voxels, self.voxels >= 2),
+            "realisations": (self.realisations, self.realisations >= 1),
+            "seed": (self.seed, self.seed >= 0),
+            "tolerance": (self.tolerance, 0 < self.tolerance < 1),
+            "bound_tolerance": (self.bound_tolerance, self.bound_tolerance >= 0),
+            "grain_sizes": (self.grain_sizes, all(size > 0 for size in self.grain_sizes)),
+            "temperatures": (self.temperatures, all(value > 0 for value in self.temperatures)),
+        }
+        for name, (value, valid) in limits.items():
+            if not valid:
+                raise InputError(f"parameter '{name}' of task '{TASK}' is out of range: {value}")
+
+
+def run(job: Job) -> None:
+    """Homogenise random polycrystals; writes quantities, bounds and fields.
+
+    Raises:
+        InputError: when a parameter or an input does not do.
+        GateFailure: when an effective tensor is outside the bounds of its sample; the results are written
+            before.
+    """
+    settings = Settings.read(job.parameters)
+    crystal, conduction = _read_inputs(job, settings)
+    slabs = Slabs((settings.voxels,) * 3, job.comm, job.threads)
+    samples = [
+        voronoi_polycrystal(
+            settings.grains, settings.voxels, (settings.seed, index), planes=slabs.planes, comm=job.comm
+        )
+        for index in range(settings.realisations)
+    ]
+    tick = _ticker(job, settings, crystal, conduction)
+    members = None if crystal.members is None else voigt_to_mandel(crystal.members)
+    stiffness = voigt_to_mandel(crystal.stiffness)
+    elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick)
+    thermal = None
+    if conduction is not None:
+        pairs = [(index, size) for index in conduction.indices for size in settings.grain_sizes]
+        thermal = thermal_ensemble(samples, slabs, conduction.models, pairs, settings.tolerance, tick)
+    margins = elastic.margins("stiffness")
+    if thermal is not None:
+        margins.update(thermal.margins("thermal conductivity"))
+    fields = _gathered_fields(job, slabs, samples[0], elastic, thermal)
+    if job.is_root:
+        with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
+            output.write_elastic(writer, elastic, crystal.stiffness)
+            if conduction is not None and thermal is not None:
+                _write_conduction(writer, settings, samples, conduction, thermal)
+            _write_sample(writer, settings, samples[0], fields)
+            writer.note("gate", _gate_note(margins, settings))
+    # No rank may stop the others before the results are written.
+    job.comm.Barrier()
+    if settings.stop_at_gates:
+        require_within_bounds(margins, settings.bound_tolerance)
+
+
+def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:
+    """Read on one rank, for all."""
+    if "elasticity" not in job.inputs:
+        raise InputError(f"task '{TASK}' has no input 'elasticity'")
+    found: tuple[Crystal, Conduction | None] | None = None
+    if job.is_root:
+        with ResultReader(job.inputs["elasticity"]) as reader:
+            crystal = read_crystal(reader)
+        conduction = None
+        if "conductivity" in job.inputs:
+            if not settings.grain_sizes:
+                raise InputError(
+                    f"parameter 'grain_sizes' of task '{TASK}' is empty",
+                    fix="list mean grain diameters in nm",
+                )
+            with ResultReader(job.inputs["conductivity"]) as reader:
+                conduction = read_conduction(reader, settings.temperatures)
+        found = crystal, conduction
+    shared: tuple[Crystal, Conduction | None] = job.comm.bcast(found, root=0)
+    return shared
+
+
+def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conduction | None) -> Tick:
+    """Adds up the cost of solved problems and tells it."""
+    members = 0 if crystal.members is None else len(crystal.members)
+    total = ELASTIC_COST * (settings.realisations + members)
+    if conduction is not None:
+        conditions = len(conduction.indices) * len(settings.grain_sizes)
+        total += conditions * (settings.realisations + len(conduction.models.members))
+    done = 0.0
+
+    def tick(cost: float, text: str) -> None:
+        nonlocal done
+        done += cost
+        job.progress(done, total, text)
+
+    return tick
+
+
+def _gathered_fields(
+    job: Job, slabs: Slabs, sample: Polycrystal, elastic: Ensemble, thermal: Ensemble | None
+) -> dict[str, NDArray[Any]]:
+    """Fields of the first realisation on the whole grid; empty on all ranks but the first."""
+    medium = ElasticMedium(slabs, sample.grain_id, elastic.table, [])
+    heat = None
+    if thermal is not None:
+        heat = ThermalMedium(slabs, sample.grain_id, thermal.table, []), thermal.potential
+    local = output.local_fields(sample, medium, elastic.potential, heat)
+    whole = {}
+    for name, field in local.items():
+        parts = job.comm.gather(field, root=0)
+        if job.is_root:
+            whole[name] = np.concatenate(parts, axis=0)
+    return whole
+
+
+def _write_conduction(
+    writer: ResultWriter,
+    settings: Settings,
+    samples: list[Polycrystal],
+    conduction: Conduction,
+    thermal: Ensemble,
+) -> None:
+    sizes = settings.grain_sizes
+    conditions = [
+        {"temperature": float(kelvin), "grain_size": size}
+        for kelvin in conduction.temperatures
+        for size in sizes
+    ]
+    mesh = None if conduction.mesh is None else np.repeat(conduction.mesh, len(sizes))
+    output.write_thermal(writer, thermal, conditions, mesh, conduction.converged)
+    inverse = np.concatenate([1.0 / sample.diameters for sample in samples])
+    path = np.repeat(conduction.median_path, len(sizes))
+    rows = [
+        {
+            **condition,
+            "mean_free_path": float(length),
+            "mean": float(length / condition["grain_size"] * inverse.mean()),
+            "max": float(length / condition["grain_size"] * inverse.max()),
+        }
+        for condition, length in zip(conditions, path, strict=True)
+    ]
+    meaning = (
+        "median mean free path of the single crystal (nm), weighted with the conductivity it carries, "
+        "over the sphere-equivalent diameter of the grain; mean and maximum over the grains"
+    )
+    writer.note("knudsen", {"definition": meaning, "values": rows})
+
+
+def _write_sample(
+    writer: ResultWriter, settings: Settings, sample: Polycrystal, fields: Mapping[str, NDArray[Any]]
+) -> None:
+    output.write_grains(writer, sample)
+    output.write_slices(writer, fields)
+    size = settings.grain_sizes[0] if settings.grain_sizes else None
+    edge = (size or 1.0) / sample.mean_diameter
+    write_image(writer.file, fields, edge / settings.voxels)
+    writer.note(
+        "microstructure",
+        {
+            "grains": settings.grains,
+            "voxels": settings.voxels,
+            "voxels_per_grain": settings.voxels**3 / settings.grains,
+            "realisations": settings.realisations,
+            "seed": settings.seed,
+            "grain_size": "arithmetic mean of the sphere-equivalent diameters",
+            "texture": "uniformly random",
+            "members": "committee members were homogenised on realisation 1 only",
+        },
+    )
+    writer.note(
+        "fields",
+        {
+            "realisation": 1,
+            "length_unit": "nm" if size else "mean grain diameter",
+            "grain_size": size,
+            "edge": edge,
+            "mean_strain_xx": output.FIELD_STRAIN,
+            "mean_gradient_x": f"{output.FIELD_GRADIENT:g} K/m",
+            "units": {"stress": "GPa", "von_mises": "GPa", "heat_flux": "W/m^2"},
+            "orientation": "quaternion x, y, z, w from crystal to sample axes",
+            "stress": "Voigt xx, yy, zz, yz, xz, xy",
+        },
+    )
+
+
+def _gate_note(margins: Mapping[str, Margin], settings: Settings) -> dict[str, Any]:
+    return {
+        "name": GATE,
+        "passed": all(margin.holds(settings.bound_tolerance) for margin in margins.values()),
+        "tolerance": settings.bound_tolerance,
+        "margins": {what: {"voigt": found.voigt, "reuss": found.reuss} for what, found in margins.items()},
+    }

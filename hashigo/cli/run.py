@@ -1,0 +1,109 @@
+"""`hashigo run` and `hashigo resume`: a live tree in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hashigo.errors import HashigoError, InputError
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder of the report and results.")
+def run(study: Path, quiet: bool, output: Path | None) -> None:
+    """Run STUDY; what is finished already is taken from the cache."""
+    from hashigo.study import load_study
+
+    execute(load_study(study), quiet, output)
+
+
+@click.command()
+@click.argument("identifier", metavar="[ID]", required=False)
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder of the report and results.")
+def resume(identifier: str | None, quiet: bool, output: Path | None) -> None:
+    """Go on with the run ID (the latest without one) from where it was stopped."""
+    from hashigo.study import study_from
+    from hashigo.workflows import profile
+
+    profile.load(create=False)
+    from hashigo.workflows.engine import RUN_EXTRA, find_run
+
+    node = find_run(identifier)
+    record = node.base.extras.get(RUN_EXTRA, None)
+    if record is None:
+        raise InputError(f"node {node.pk} is not a run of a study", fix="hashigo status lists them")
+    study = study_from(node.inputs.study.get_dict(), f"study of run {node.pk}")
+    study._folder, study._name = Path(record["folder"]), record["name"]
+    execute(study, quiet, output)
+
+
+def execute(study: Any, quiet: bool, output: Path | None) -> None:
+    """Run a study and write its results and report.
+
+    Args:
+        study: the checked study.
+        quiet: print nothing but errors.
+        output: folder of the report and results; by default beside the study.
+    """
+    from hashigo.workflows.inputs import prepare
+
+    prepared = prepare(study)
+    from hashigo.workflows import profile
+
+    made = profile.load()
+    from hashigo.cli.tree import Watcher
+    from hashigo.workflows.engine import run_chain
+
+    if made and not quiet:
+        click.echo(made)
+    begin = time.monotonic()
+    with Watcher(quiet=quiet) as watcher:
+        node = run_chain(prepared, watch=watcher.update, started=watcher.start)
+    folder = output or study.folder / f"{study.name}-results"
+    finish(node, folder, quiet, time.monotonic() - begin)
+
+
+def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
+    """Write what was computed, print the table, and end with the run's own exit code.
+
+    Args:
+        node: the run.
+        folder: folder of the report and results.
+        quiet: print nothing but errors.
+        seconds: time the run took, s.
+    """
+    from hashigo.cli.table import print_table
+    from hashigo.report.page import write_outputs
+
+    page = write_outputs(node, folder)
+    if not quiet:
+        print_table(node)
+        click.echo(f"\nrun {node.pk}: {_ending(node)} in {seconds:.0f} s; report: {page}")
+    if not node.is_finished_ok:
+        raise RunFailed(
+            f"run {node.pk}: {node.exit_message or 'did not finish'}",
+            fix=f"what was computed is kept; mend the cause and: hashigo resume {node.pk}",
+            see=f"hashigo status {node.pk}",
+        )
+
+
+class RunFailed(HashigoError):
+    """A stage failed or a gate did not hold."""
+
+    exit_code = 3
+
+
+def _ending(node: Any) -> str:
+    return "finished" if node.is_finished_ok else "stopped early"
+
+
+def is_terminal() -> bool:
+    """Whether a person is watching."""
+    return sys.stdout.isatty()

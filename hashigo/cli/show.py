@@ -1,0 +1,86 @@
+"""`hashigo status`, `results` and `report`: look at runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("identifier", metavar="[ID]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(identifier: str | None, as_json: bool) -> None:
+    """Show the run ID as a tree (the latest without one), and list the others."""
+    from hashigo.workflows import profile
+
+    profile.load(create=False)
+    from rich.console import Console
+
+    from hashigo.cli.tree import render, tree_lines
+    from hashigo.workflows.engine import find_run, runs
+
+    node = find_run(identifier)
+    lines = list(tree_lines(node))
+    if as_json:
+        stages = [{"stage": li.name, "state": li.state, "share": li.share, "text": li.text, "seconds": li.seconds}
+                  for li in lines if li.depth == 0]  # fmt: skip
+        click.echo(json.dumps({"run": node.pk, "uuid": node.uuid, "state": _state(node), "stages": stages}, indent=1))
+        return
+    console = Console(highlight=False)
+    console.print(f"run {node.pk}: {node.description or node.label} — {_state(node)}")
+    console.print(render(lines))
+    if node.exit_message:
+        console.print(node.exit_message)
+    others = [run for run in runs() if run.pk != node.pk][:10]
+    if identifier is None and others:
+        console.print("\nearlier runs:")
+        for run in others:
+            console.print(f"  {run.pk}  {run.ctime:%Y-%m-%d %H:%M}  {_state(run)}  {run.description or run.label}")
+
+
+def _state(node: object) -> str:
+    if not node.is_terminated:  # type: ignore[attr-defined]
+        return "running"
+    if node.is_finished_ok:  # type: ignore[attr-defined]
+        return "finished"
+    return "stopped" if node.is_killed else "failed"  # type: ignore[attr-defined]
+
+
+@click.command()
+@click.argument("identifier", metavar="[ID]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Every quantity, as JSON.")
+def results(identifier: str | None, as_json: bool) -> None:
+    """Print the numbers of the run ID (the latest without one)."""
+    from hashigo.workflows import profile
+
+    profile.load(create=False)
+    from hashigo.workflows.engine import find_run
+    from hashigo.workflows.results import result_rows
+
+    node = find_run(identifier)
+    if as_json:
+        content = {"study": node.inputs.study.get_dict(), "results": [row.as_json() for row in result_rows(node)]}
+        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+        return
+    from hashigo.cli.table import print_table
+
+    print_table(node)
+
+
+@click.command()
+@click.argument("identifier", metavar="[ID]", required=False)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True,
+    help="File to write.",
+)  # fmt: skip
+def report(identifier: str | None, output: Path) -> None:
+    """Write the HTML report of the run ID (the latest without one)."""
+    from hashigo.workflows import profile
+
+    profile.load(create=False)
+    from hashigo.report.page import write_report
+    from hashigo.workflows.engine import find_run
+
+    click.echo(write_report(find_run(identifier), output))

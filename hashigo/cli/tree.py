@@ -1,0 +1,169 @@
+"""A run as a tree of stages and jobs, drawn live in a terminal and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hashigo.workflows.engine import job_progress
+from hashigo.workflows.stage import Stage, stages_until
+
+SYMBOLS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the tree.
+
+    Attributes:
+        state: "waiting", "running", "done" or "failed".
+        depth: level in the tree, number.
+        share: part that is done, between 0 and 1, dimensionless; None when it is not known.
+        seconds: time since the start, or taken, s; None when it has not begun.
+    """
+
+    name: str
+    state: str
+    depth: int = 0
+    share: float | None = None
+    text: str = ""
+    seconds: float | None = None
+
+
+def tree_lines(root: Any) -> Iterator[Line]:
+    """Stages of a run with their jobs; many equal jobs are one line."""
+    called = {child.label: child for child in root.called if child.label}
+    for stage in stages_until(root.inputs.study["until"]):
+        yield from _stage_lines(stage, called.get(stage.name))
+
+
+def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
+    if node is None:
+        yield Line(stage.title, "waiting")
+        return
+    jobs = [child for child in node.called if child.process_label and _is_job(child)]
+    finished = sum(job.is_terminated for job in jobs)
+    state = _state(node)
+    note = "from the cache" if jobs and all(_cached(job) for job in jobs) else ""
+    share, text = None, note
+    if state == "running" and len(jobs) == 1:
+        told = job_progress(jobs[0]) if not jobs[0].is_terminated and hasattr(jobs[0], "get_remote_workdir") else None
+        if told:
+            share, text = told["done"] / max(told["total"], 1e-9), str(told["text"])
+    elif len(jobs) > 1:
+        total = _expected(node, len(jobs))
+        share, text = finished / total, f"{finished} of {total} frames{', ' + note if note else ''}"
+    yield Line(stage.title, state, 0, share, text, _seconds(node))
+    if state == "failed":
+        yield Line(str(node.exit_message or "did not finish"), "failed", 1)
+
+
+def _is_job(node: Any) -> bool:
+    return "Calculation" in node.process_label or "BaseWorkChain" in node.process_label
+
+
+def _expected(node: Any, started: int) -> int:
+    label = next((c.label for c in node.called if c.label.startswith("frame ") and " of " in c.label), "")
+    return int(label.rpartition(" of ")[2]) if label else started
+
+
+def _cached(node: Any) -> bool:
+    if node.base.caching.is_created_from_cache:
+        return True
+    below = [child for child in node.called if _is_job(child)]
+    return bool(below) and all(_cached(child) for child in below)
+
+
+def _state(node: Any) -> str:
+    if not node.is_terminated:
+        return "running"
+    return "done" if node.is_finished_ok else "failed"
+
+
+def _seconds(node: Any) -> float:
+    end = node.mtime.timestamp() if node.is_terminated else time.time()
+    return float(max(0.0, end - node.ctime.timestamp()))
+
+
+def render(lines: list[Line]) -> Table:
+    """The tree as a rich table: symbol, name, bar, text, elapsed time."""
+    table = Table.grid(padding=(0, 1))
+    for line in lines:
+        symbol, style = SYMBOLS[line.state]
+        bar = ""
+        if line.share is not None and line.state == "running":
+            filled = round(20 * min(max(line.share, 0), 1))
+            bar = "━" * filled + "╌" * (20 - filled)
+        elapsed = "" if line.seconds is None else clock(line.seconds)
+        table.add_row(
+            Text("  " * line.depth + symbol, style=style), Text(line.name), Text(bar, style="cyan"),
+            Text(line.text, style="dim"), Text(elapsed, style="dim"),
+        )  # fmt: skip
+    return table
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it.
+
+    Args:
+        seconds: duration, s.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Watcher:
+    """Shows a run while it goes on.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = Console()
+        self._live: Live | None = None
+        self._told: dict[str, str] = {}
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def start(self, node: Any) -> None:
+        """The run has begun."""
+        if self._quiet:
+            return
+        click.echo(f"run {node.pk}: {node.description or node.label}")
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=False)
+            self._live.start()
+
+    def update(self, node: Any) -> None:
+        """Draw the present state; without a terminal, say only what has changed."""
+        if self._quiet:
+            return
+        lines = list(tree_lines(node))
+        if self._live:
+            self._live.update(render(lines))
+            return
+        for line in lines:
+            if line.depth == 0 and line.state != "waiting" and self._told.get(line.name) != line.state:
+                self._told[line.name] = line.state
+                took = f" ({clock(line.seconds)})" if line.state != "running" and line.seconds else ""
+                note = f", {line.text}" if line.state == "done" and line.text else ""
+                click.echo(f"{line.name}: {line.state}{took}{note}")

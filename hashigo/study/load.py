@@ -1,0 +1,112 @@
+"""Read a study file; every mistake becomes one sentence with its key path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hashigo.errors import InputError
+from hashigo.study.model import Study
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key given twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        InputError: names the file, the key path and what is wrong.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", fix="give the study file, usually study.yaml in it")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except FileNotFoundError:
+        raise InputError(f"study file {path} does not exist", fix="hashigo init STRUCTURE writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"study file {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise InputError(f"study file {path}:{line} {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"study file {path} holds no keys", fix="hashigo init STRUCTURE writes one to start from")
+    study = study_from(content, path.name)
+    study._folder = path.resolve().parent
+    study._name = path.stem
+    return study
+
+
+def study_from(content: Mapping[str, Any], where: str = "study") -> Study:
+    """Check the content of a study.
+
+    Args:
+        content: its keys and values.
+        where: the file's name, for messages.
+
+    Raises:
+        InputError: names the key path and what is wrong.
+    """
+    try:
+        return Study.model_validate(dict(content))
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def _explain(error: ValidationError, where: str) -> InputError:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        fix = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+        return InputError(f"{where}: unknown key '{path}'", fix=fix)
+    if first["type"] == "missing":
+        return InputError(f"{where}: '{path}' is missing", fix=_description(first["loc"]))
+    reason = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) and repr(given) not in reason else ""
+    more = f"; {error.error_count() - 1} more like this" if error.error_count() > 1 else ""
+    return InputError(f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}", fix=_description(first["loc"]))
+
+
+def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = Study
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part) if model else None
+        arguments = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    return model
+
+
+def _keys_at(location: tuple[Any, ...]) -> list[str]:
+    model = _model_at(location)
+    return list(model.model_fields) if model else []
+
+
+def _description(location: tuple[Any, ...]) -> str:
+    names = [part for part in location if not isinstance(part, int)]
+    model = _model_at(tuple(names[:-1])) if names else None
+    field = model.model_fields.get(names[-1]) if model and names else None
+    if field is None or not field.description or _model_at(tuple(names)) is not None:
+        return ""  # the description of a whole section helps nobody
+    return f"{names[-1]}: {field.description}"

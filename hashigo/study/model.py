@@ -1,0 +1,252 @@
+"""The study file: what a scientist asks for, typed, with a default and a description for every field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
+
+from hashigo.study.units import convert
+
+STAGE_NAMES = ("structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale")
+StageName = Literal["structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale"]
+Access = Literal["open", "restricted", "closed"]
+
+
+def _unit(unit: str) -> tuple[Any, ...]:
+    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"in {unit}"}
+    return BeforeValidator(lambda value: convert(value, unit)), WithJsonSchema(schema)
+
+
+Length = Annotated[float, *_unit("Å")]
+GrainSize = Annotated[float, *_unit("nm")]
+Temperature = Annotated[float, *_unit("K")]
+Frequency = Annotated[float, *_unit("THz")]
+Force = Annotated[float, *_unit("eV/Å")]
+Count = Annotated[int, Field(ge=1)]
+Repeats = tuple[Count, Count, Count]
+
+
+class Section(BaseModel):
+    """A part of the study; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, validate_default=True)
+
+
+class Author(Section):
+    """Somebody who made the study."""
+
+    name: str = Field(min_length=1, description="Name as it is to be printed.")
+    orcid: str | None = Field(
+        None, pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$", description="ORCID identifier, four groups of four."
+    )
+    affiliation: str | None = Field(None, description="Institution.")
+
+
+class Structure(Section):
+    """The crystal."""
+
+    file: str = Field(description="CIF, POSCAR or extended XYZ file, relative to the study.")
+    tolerance: Length = Field(1e-3, gt=0, description="Distance within which symmetry is looked for, Å.")
+
+
+class Sampling(Section):
+    """Which configurations an engine is asked for."""
+
+    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell along its edges.")
+    displaced: Annotated[int, Field(ge=0)] = Field(20, description="Number of randomly displaced supercells.")
+    displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom, Å.")
+    strained: Annotated[int, Field(ge=0)] = Field(12, description="Number of randomly strained conventional cells.")
+    strain: float = Field(0.015, gt=0, le=0.1, description="Largest component of those strains, dimensionless.")
+    volumes: Annotated[int, Field(ge=0)] = Field(7, description="Number of volume-scaled conventional cells.")
+    volume_range: float = Field(0.06, gt=0, le=0.3, description="Volumes reach from 1 - range to 1 + range.")
+
+
+class Reference(Section):
+    """Where forces come from: a file of frames, or an engine."""
+
+    data: str | None = Field(None, description="Frames file (HDF5), relative to the study; excludes engine.")
+    engine: str | None = Field(None, description="Engine that computes the frames; see the docs for names.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="The engine's settings, by name.")
+    sampling: Sampling = Field(default_factory=Sampling, description="Configurations the engine computes.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Reference:
+        if (self.data is None) == (self.engine is None):
+            raise ValueError("give either 'data' (a frames file) or 'engine', and not both")
+        return self
+
+
+class Potential(Section):
+    """The committee of polynomial potentials."""
+
+    members: int = Field(8, description="Number of members of the committee, at least 2.")
+    cutoff: Length = Field(5.0, gt=0, description="Radius within which atoms interact, Å.")
+    radial_functions: Count = Field(5, description="Number of radial basis functions.")
+    max_power: Literal[1, 2, 3] = Field(2, description="Highest power of the features in the polynomial.")
+    invariant_order: Literal[2, 3, 4, 5, 6] = Field(3, description="Highest order of rotational invariants.")
+    invariant_max_l: tuple[int, ...] = Field((4, 4), description="Highest angular number of each order from 2 up.")
+    held_out: float = Field(0.2, gt=0, lt=1, description="Share of the frames kept for testing, dimensionless.")
+    max_force_error: Force = Field(
+        0.05, gt=0, description="Gate: largest root-mean-square force error on held-out frames, eV/Å."
+    )
+
+    @model_validator(mode="after")
+    def _committee(self) -> Potential:
+        if self.members < 2:
+            raise ValueError(f"a committee of {self.members} has no spread; give 'members' of 2 or more")
+        if len(self.invariant_max_l) != self.invariant_order - 1:
+            raise ValueError(
+                f"invariant_max_l needs one number for each order from 2 to {self.invariant_order}, "
+                f"that is {self.invariant_order - 1}"
+            )
+        return self
+
+
+class Elasticity(Section):
+    """Relaxation and elastic constants at 0 K."""
+
+    strain: float = Field(0.005, gt=0, le=0.02, description="Strain of the strain-stress fit, dimensionless.")
+    force_tolerance: Force = Field(1e-4, gt=0, description="Relaxed when every force is below, eV/Å.")
+
+
+class Phonons(Section):
+    """Harmonic lattice dynamics."""
+
+    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    snapshots: Count = Field(4, description="Number of displaced supercells that the potential computes.")
+    displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
+    mesh: Count = Field(31, description="q-points along each reciprocal vector for DOS and thermal properties.")
+    temperatures: tuple[Temperature, ...] = Field(
+        tuple(float(t) for t in range(0, 1001, 50)), min_length=1, description="Temperatures, K."
+    )
+    imaginary_tolerance: Frequency = Field(
+        -0.1, le=0, description="Gate: no frequency at a commensurate q-point below this, THz."
+    )
+
+
+class Conductivity(Section):
+    """Lattice thermal conductivity by the relaxation-time approximation."""
+
+    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    snapshots: Count = Field(20, description="Number of displaced supercells that the potential computes.")
+    displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
+    meshes: tuple[Count, ...] = Field(
+        (7, 9, 11, 13), min_length=1, description="q-meshes, rising; the value is the last one's."
+    )
+    coarse_mesh: Count = Field(7, description="q-mesh on which the committee's spread is taken.")
+    temperatures: tuple[Temperature, ...] = Field(
+        (200.0, 300.0, 400.0, 500.0, 700.0, 1000.0), min_length=1, description="Temperatures, K."
+    )
+    isotopes: bool = Field(True, description="Scatter phonons at natural isotopes.")
+    tolerance: float = Field(0.05, gt=0, description="Converged when the relative mesh error is below.")
+
+    @model_validator(mode="after")
+    def _rising(self) -> Conductivity:
+        if list(self.meshes) != sorted(set(self.meshes)):
+            raise ValueError("meshes must rise")
+        if min(self.temperatures) <= 0:
+            raise ValueError("temperatures must be above 0 K")
+        return self
+
+
+class Mesoscale(Section):
+    """A periodic polycrystal and its effective properties."""
+
+    grains: Count = Field(50, description="Number of grains.")
+    voxels: Annotated[int, Field(ge=2, le=1024)] = Field(32, description="Voxels along each edge.")
+    grain_sizes: tuple[GrainSize, ...] = Field(
+        (50.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0),
+        min_length=1,
+        description="Mean sphere-equivalent grain diameters, nm.",
+    )
+    temperatures: tuple[Temperature, ...] = Field(
+        (300.0,), min_length=1, description="Temperatures, K; each among those of the conductivity."
+    )
+    realisations: Count = Field(3, description="Number of random polycrystals.")
+    tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
+
+    @model_validator(mode="after")
+    def _resolved(self) -> Mesoscale:
+        if self.voxels**3 < 64 * self.grains:
+            raise ValueError(
+                f"{self.voxels}^3 voxels are too few for {self.grains} grains; "
+                f"give 'voxels' of {int((64 * self.grains) ** (1 / 3) - 1e-9) + 1} or more, or fewer grains"
+            )
+        if min(self.grain_sizes) <= 0:
+            raise ValueError("grain_sizes must be positive")
+        return self
+
+
+class Study(Section):
+    """One material, from its structure and reference up to `until`."""
+
+    schema_version: Literal[1] = Field(1, description="Version of this schema.")
+    title: str = Field("Untitled study", min_length=1, description="Title of the study and its report.")
+    authors: tuple[Author, ...] = Field((), description="Who made it.")
+    licence: str | None = Field(
+        None, description="SPDX identifier of the licence of the results, e.g. CC-BY-4.0; needed for export."
+    )
+    access: dict[StageName, Access] = Field(
+        default_factory=dict, description="Who may see the results of a stage; those not named are open."
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of all random numbers.")
+    site: str = Field("local", description="Where jobs run.")
+    max_in_flight: Count | None = Field(None, description="Most jobs submitted at once; by default the site's.")
+    stop_at_gates: bool = Field(True, description="Whether a physical check that does not hold ends the run.")
+    until: StageName = Field("mesoscale", description="Last stage to run.")
+    structure: Structure = Field(description="The crystal; a file name alone will do.")
+    reference: Reference = Field(description="Where forces come from; the name of a frames file alone will do.")
+    potential: Potential = Field(default_factory=Potential, description="The learned potential.")
+    elasticity: Elasticity = Field(default_factory=Elasticity, description="Cell and elastic constants.")
+    phonons: Phonons = Field(default_factory=Phonons, description="Harmonic lattice dynamics.")
+    conductivity: Conductivity = Field(default_factory=Conductivity, description="Lattice thermal conductivity.")
+    mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+    _name: str = PrivateAttr("study")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        # A section whose lines are all comments is empty: its defaults hold.
+        data = {key: value for key, value in data.items() if value is not None or key in ("structure", "reference")}
+        if isinstance(data.get("structure"), str):
+            data["structure"] = {"file": data["structure"]}
+        if isinstance(data.get("reference"), str):
+            data["reference"] = {"data": data["reference"]}
+        return data
+
+    @model_validator(mode="after")
+    def _temperatures_agree(self) -> Study:
+        missing = [t for t in self.mesoscale.temperatures if t not in self.conductivity.temperatures]
+        if missing:
+            raise ValueError(
+                f"mesoscale.temperatures has {missing[0]:g} K, which conductivity.temperatures lacks; add it there"
+            )
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Folder that file names are relative to."""
+        return self._folder
+
+    @property
+    def name(self) -> str:
+        """Short name: that of the study file without its ending."""
+        return self._name
+
+    def path(self, name: str) -> Path:
+        """A file named in the study."""
+        return self._folder / name

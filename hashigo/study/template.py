@@ -1,0 +1,82 @@
+"""The study that `hashigo init` writes: every field a user is likely to touch, with its description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+from pydantic import BaseModel
+
+from hashigo.study.model import Conductivity, Elasticity, Mesoscale, Phonons, Potential, Sampling
+
+#: Sections written out as comments: their defaults hold until a line is uncommented.
+SECTIONS: dict[str, type[BaseModel]] = {
+    "potential": Potential,
+    "elasticity": Elasticity,
+    "phonons": Phonons,
+    "conductivity": Conductivity,
+    "mesoscale": Mesoscale,
+}
+
+#: Smallest edge of a supercell for phonons, Å.
+_EDGE = 10.0
+
+
+def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
+    """A commented study file.
+
+    Args:
+        atoms: conventional cell of the crystal; long cells are repeated less.
+        structure: the structure file, as it is to stand in the study.
+        reference: a frames file, as it is to stand in the study; None writes an engine instead.
+    """
+    repeats = [max(1, round(_EDGE / length)) for length in atoms.cell.lengths()]
+    lines = [
+        "# A study: hashigo plan shows what it will run, hashigo run runs it.",
+        "# Lengths are in Å, grain sizes in nm, temperatures in K, unless a unit is written: '0.5 nm'.",
+        "schema_version: 1",
+        f"title: {atoms.get_chemical_formula(mode='metal')} from first principles to the polycrystal",
+        "authors: []  # - {name: …, orcid: 0000-0000-0000-0000, affiliation: …}",
+        "licence: CC-BY-4.0  # SPDX identifier of the licence of the results; needed for export",
+        "access: {}  # stage: open | restricted | closed; those not named are open",
+        "seed: 0",
+        "site: local",
+        "until: mesoscale  # last stage to run",
+        f"structure: {structure}",
+        *_reference(reference, atoms, repeats),
+    ]
+    for name, model in SECTIONS.items():
+        lines += ["", f"{name}:", *_section(model, repeats)]
+    return "\n".join(lines) + "\n"
+
+
+def _reference(reference: str | None, atoms: Atoms, repeats: list[int]) -> list[str]:
+    if reference:
+        return [f"reference: {reference}"]
+    names = sorted(set(atoms.get_chemical_symbols()))
+    pseudos = ", ".join(f"{name}: {name}.upf" for name in names)
+    head = [
+        "reference:",
+        "  engine: quantum_espresso  # or the name of a frames file instead of this section: reference: frames.h5",
+        "  settings:",
+        f"    pseudopotentials: {{{pseudos}}}  # file names; looked for in $ESPRESSO_PSEUDO",
+        "    cutoff: 40 Ry",
+        "    kpoint_spacing: 0.3  # 1/Å, with the factor 2π",
+        "  sampling:",
+    ]
+    return head + ["  " + line for line in _section(Sampling, repeats)]
+
+
+def _section(model: type[BaseModel], repeats: list[int]) -> list[str]:
+    lines = []
+    for name, field in model.model_fields.items():
+        value = repeats if name == "supercell" else field.default
+        mark = "" if name == "supercell" else "# "
+        lines.append(f"  {mark}{name}: {_plain(value)}  # {field.description}")
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,36 @@
+"""Stage 6: lattice thermal conductivity by the relaxation-time approximation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hashigo.workflows.stage import Stage, WorkerStage
+
+
+class ConductivityWorkChain(WorkerStage):
+    """Compute third-order force constants and the conductivity on a series of meshes."""
+
+    TASK = "conductivity"
+    RANKS = 0
+
+
+def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
+    return {**study["conductivity"], "seed": study["seed"]}
+
+
+def _needs(study: Mapping[str, Any]) -> str:
+    return f"q-meshes {list(study['conductivity']['meshes'])}"
+
+
+STAGE = Stage(
+    name="conductivity",
+    title="Thermal conductivity",
+    process="hashigo.conductivity",
+    files={"structure": "reference.structure", "frames": "reference", "potential": "potential", "elasticity": "elasticity"},
+    parameters=_parameters,
+    task="conductivity",
+    ranks=0,
+    needs=_needs,
+    gates=("phonons",),  # an unstable crystal has no conductivity
+)

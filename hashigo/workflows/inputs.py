@@ -1,0 +1,81 @@
+"""Everything a study names, read and checked before anything is stored or started (no AiiDA here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from hashigo.calculators.engines import get_engine
+from hashigo.calculators.frames import read_frames, read_header
+from hashigo.errors import InputError
+from hashigo.scheduler_profiles.model import load_site
+from hashigo.study.model import Study
+from hashigo.study.structures import difference, read_structure_file, standardise, structure_from_content
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study whose files were read.
+
+    Attributes:
+        content: the study as plain values, with the engine's settings complete.
+        structure: as in the user's file.
+        frames: file of reference frames, or None when an engine computes them.
+    """
+
+    study: Study
+    content: dict[str, Any]
+    structure: Atoms
+    frames: Path | None
+
+
+def prepare(study: Study) -> Prepared:
+    """Read and check all that a study names.
+
+    Raises:
+        InputError: names the file or key that is wrong.
+    """
+    load_site(study.site)
+    structure = read_structure_file(study.path(study.structure.file))
+    standard = standardise(structure, study.structure.tolerance)
+    content = study.model_dump(mode="json")
+    frames = None
+    if study.reference.data:
+        frames = study.path(study.reference.data)
+        _check_frames(frames, standard, study)
+    else:
+        assert study.reference.engine is not None
+        engine = get_engine(study.reference.engine)
+        content["reference"]["settings"] = engine.complete(study.reference.settings)
+        engine.check(content["reference"]["settings"], sorted(set(standard.get_chemical_symbols())))
+    return Prepared(study, content, structure, frames)
+
+
+def _check_frames(path: Path, standard: Atoms, study: Study) -> None:
+    frames = read_frames(path)
+    elements = set(standard.get_chemical_symbols())
+    for index, frame in enumerate(frames):
+        if set(frame.symbols) != elements:
+            raise InputError(
+                f"frame {index} of {path.name} holds {_list(set(frame.symbols))}, "
+                f"but {study.structure.file} holds {_list(elements)}",
+                fix="give the structure that the frames belong to (structure.file), or its frames (reference.data)",
+            )
+        if frame.energy is None or frame.forces is None:
+            what = "energy" if frame.energy is None else "forces"
+            raise InputError(f"frame {index} of {path.name} has no {what}", fix="leave it out or compute it")
+    header = read_header(path)
+    if "structure" in header:
+        reason = difference(standardise(structure_from_content(header["structure"])), standard)
+        if reason:
+            raise InputError(
+                f"{study.structure.file} is not the crystal of {path.name}: {reason}",
+                fix="give the structure that the frames belong to (structure.file), or its frames (reference.data)",
+            )
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,35 @@
+"""Stage 7: effective stiffness and conductivity of a periodic polycrystal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hashigo.workflows.stage import Stage, WorkerStage
+
+
+class MesoscaleWorkChain(WorkerStage):
+    """Homogenise random polycrystals, with phonons scattered at grain boundaries."""
+
+    TASK = "mesoscale"
+    RANKS = 0
+
+
+def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
+    return {**study["mesoscale"], "seed": study["seed"]}
+
+
+def _needs(study: Mapping[str, Any]) -> str:
+    return f"{study['mesoscale']['realisations']} polycrystals of {study['mesoscale']['voxels']}^3 voxels"
+
+
+STAGE = Stage(
+    name="mesoscale",
+    title="Mesoscale",
+    process="hashigo.mesoscale",
+    files={"elasticity": "elasticity", "conductivity": "conductivity"},
+    parameters=_parameters,
+    task="mesoscale",
+    ranks=0,
+    needs=_needs,
+)

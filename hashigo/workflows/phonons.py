@@ -1,0 +1,35 @@
+"""Stage 5: harmonic phonons by symfc on the frames and by the potential, with the gate of stability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hashigo.workflows.stage import Stage, WorkerStage
+
+
+class PhononsWorkChain(WorkerStage):
+    """Compute force constants, bands, DOS and thermal properties."""
+
+    TASK = "phonons"
+    RANKS = 1
+
+
+def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
+    return {**study["phonons"], "seed": study["seed"]}
+
+
+def _needs(study: Mapping[str, Any]) -> str:
+    return "bands, DOS and thermal properties by three routes"
+
+
+STAGE = Stage(
+    name="phonons",
+    title="Phonons",
+    process="hashigo.phonons",
+    files={"structure": "reference.structure", "frames": "reference", "potential": "potential", "elasticity": "elasticity"},
+    parameters=_parameters,
+    task="phonons",
+    ranks=1,
+    needs=_needs,
+)

@@ -1,0 +1,50 @@
+"""What a study will run, before anything is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hashigo.calculators.engines import get_engine
+from hashigo.scheduler_profiles.computers import mpi_works
+from hashigo.scheduler_profiles.model import load_site
+from hashigo.workflows.inputs import Prepared
+from hashigo.workflows.stage import Stage, stages_until
+
+
+def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
+    """One row for each stage: name, title, count of jobs, count of MPI ranks of each, what it needs in words."""
+    return [
+        {
+            "stage": stage.name,
+            "title": stage.title,
+            "jobs": _jobs(stage, prepared),
+            "ranks": _ranks(stage, prepared) if _jobs(stage, prepared) else 0,
+            "needs": stage.needs(prepared.content),
+        }
+        for stage in stages_until(prepared.study.until)
+    ]
+
+
+def _jobs(stage: Stage, prepared: Prepared) -> int:
+    if stage.name == "reference":
+        return _reference_jobs(prepared)
+    return 1 if stage.task else 0
+
+
+def _reference_jobs(prepared: Prepared) -> int:
+    reference = prepared.content["reference"]
+    if reference["data"]:
+        return 0
+    if get_engine(reference["engine"]).calculator is not None:
+        return 1
+    sampling = reference["sampling"]
+    elements = set(prepared.structure.get_chemical_symbols())
+    return int(sampling["displaced"] + sampling["strained"] + sampling["volumes"] + len(elements))
+
+
+def _ranks(stage: Stage, prepared: Prepared) -> int:
+    reference = prepared.content["reference"]
+    if stage.name == "reference" and get_engine(reference["engine"]).calculator is None:
+        return 1
+    cores = load_site(prepared.study.site).n_cores() if mpi_works() else 1
+    return min(stage.ranks or cores, cores)

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers import mesoscale
+from hashigo.calculators.workers.homogenization.bounds import Margin
+from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.job import Job
+from hashigo.errors import GateFailure, InputError
+
+SIZES = [50.0, 500.0]
+PARAMETERS = {"grains": 8, "voxels": 9, "grain_sizes": SIZES, "temperatures": [300.0], "realisations": 2}
+MODES = 60
+
+
+def cubic(c11, c12, c44):
+    stiffness = np.diag([c11 - c12] * 3 + [c44] * 3).astype(float)
+    stiffness[:3, :3] += c12
+    return stiffness
+
+
+def write_elasticity(path, stiffness, members=None):
+    with ResultWriter(path, task="elasticity", task_version=1) as writer:
+        stack = None if members is None else np.array(members)[:, None]
+        writer.quantity("stiffness", stiffness, members=stack)
+
+
+def mode_arrays(factor=1.0):
+    """Modes of a made-up cubic crystal at 200 and 300 K: long paths carry much of the heat."""
+    generator = np.random.default_rng(11)
+    speed = generator.uniform(500.0, 8000.0, MODES)
+    outer = np.zeros((MODES, 6))
+    outer[:, :3] = speed[:, None] ** 2 / 3.0
+    lifetime = factor * 10.0 ** generator.uniform(-12.0, -10.0, MODES)
+    return {
+        "volume": 8.0 * MODES * 4e-29 / 3.0,
+        "weight": np.full(MODES, 8.0),
+        "speed": speed,
+        "velocity_outer": outer,
+        "heat_capacity": np.full((2, MODES), 1.2e-23),
+        "lifetime": np.array([1.5 * lifetime, lifetime]),
+    }
+
+
+def crystal_conductivity(modes):
+    carrier = modes["weight"] * modes["heat_capacity"] * modes["lifetime"]
+    return carrier @ modes["velocity_outer"][:, 0] / modes["volume"]
+
+
+def write_conductivity(path, factors=(0.9, 1.0, 1.1)):
+    sets = {"fine": mode_arrays(), "coarse/mean": mode_arrays(0.8)}
+    sets.update({f"coarse/members/{i}": mode_arrays(0.8 * factor) for i, factor in enumerate(factors)})
+    kappa = crystal_conductivity(sets["fine"])[:, None, None] * np.eye(3)
+    with ResultWriter(path, task="conductivity", task_version=1) as writer:
+        writer.quantity(
+            "lattice_thermal_conductivity",
+            kappa,
+            conditions=[{"temperature": 200.0}, {"temperature": 300.0}],
+            components={"mesh": 0.05 * kappa},
+            converged=False,
+        )
+        writer.array("temperatures", [200.0, 300.0], units="K")
+        for group, arrays in sets.items():
+            for name, array in arrays.items():
+                writer.array(f"modes/{group}/{name}", array, units="SI")
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    members = [cubic(168.4 + d, 121.4, 75.4 - d) for d in (-2.0, 0.0, 2.0)]
+    write_elasticity(tmp_path / "elasticity.h5", cubic(168.4, 121.4, 75.4), members)
+    write_conductivity(tmp_path / "conductivity.h5")
+    return {name: tmp_path / f"{name}.h5" for name in ("elasticity", "conductivity")}
+
+
+def run(inputs, path, **parameters):
+    job = Job(task="mesoscale", parameters={**PARAMETERS, **parameters}, inputs=inputs, output=path)
+    mesoscale.run(job)
+    return ResultReader(path)
+
+
+def test_quantities_with_their_uncertainty(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        assert reader.quantities() == [
+            "effective_bulk_modulus",
+            "effective_shear_modulus",
+            "effective_stiffness",
+            "effective_thermal_conductivity",
+        ]
+        bulk, shear = reader.quantity("effective_bulk_modulus"), reader.quantity("effective_shear_modulus")
+        assert bulk.value[0] == pytest.approx((168.4 + 2 * 121.4) / 3, rel=1e-10)
+        # C11 changes by 2 GPa from member to member, K by a third of it.
+        assert bulk.components["model"][0] == pytest.approx(2.0 / 3.0, rel=1e-6)
+        assert bulk.components["sampling"][0] < 1e-8
+        assert 40.0 < shear.value[0] < 55.0
+        samples = reader.array("realisations/stiffness")
+        stiffness = reader.quantity("effective_stiffness")
+        assert np.allclose(stiffness.value[0], samples.mean(axis=0))
+        assert np.allclose(stiffness.components["sampling"][0], samples.std(axis=0, ddof=1) / np.sqrt(2))
+        total = stiffness.components["model"] ** 2 + stiffness.components["sampling"] ** 2
+        assert np.allclose(stiffness.standard_uncertainty, np.sqrt(total))
+
+
+def test_conductivity_of_small_grains_with_its_uncertainty(inputs, tmp_path):
+    crystal = crystal_conductivity(mode_arrays())[1]
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        record = reader.quantity("effective_thermal_conductivity")
+        assert record.conditions == [{"temperature": 300.0, "grain_size": size} for size in SIZES]
+        small, large = np.trace(record.value, axis1=1, axis2=2) / 3.0
+        assert 0.0 < small < large < crystal
+        assert np.allclose(record.components["mesh"], 0.05 * np.abs(record.value))
+        assert set(record.components) == {"mesh", "model", "sampling"}
+        # A tenth more lifetime is less than a tenth more conductivity where boundaries scatter too.
+        model = record.components["model"][:, 0, 0] / record.value[:, 0, 0]
+        assert 0.01 < model[0] < model[1] < 0.1
+        assert not record.converged
+        assert record.members.shape == (3, 2, 3, 3)
+
+
+def test_large_grains_give_the_crystals_conductivity(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=[1e9], temperatures=[200.0, 300.0]) as reader:
+        record = reader.quantity("effective_thermal_conductivity")
+    expected = crystal_conductivity(mode_arrays())[:, None, None] * np.eye(3)
+    assert np.allclose(record.value, expected, rtol=1e-5, atol=1e-4)
+    # The members' ratio on the coarse mesh is carried over to the fine one.
+    assert np.allclose(record.members[2], 1.1 * expected, rtol=1e-4, atol=1e-4)
+
+
+def test_knudsen_numbers(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        note = reader.note("knudsen")
+        diameters = reader.array("grains/diameter")
+    first, second = note["values"]
+    assert first["mean"] == pytest.approx(10.0 * second["mean"])
+    assert first["max"] >= first["mean_free_path"] / SIZES[0] / diameters.min() * (1 - 1e-12)
+    assert first["max"] > first["mean"] > first["mean_free_path"] / SIZES[0]
+
+
+def test_fields_slices_and_bounds(inputs, tmp_path):
+    path = tmp_path / "m.vtkhdf"
+    with run(inputs, path) as reader:
+        stiffness = reader.array("realisations/stiffness")[0]
+        kappa = reader.array("realisations/conductivity")[0, 0]
+        lower, upper = (reader.array(f"bounds/shear/hashin_shtrikman_{end}") for end in ("lower", "upper"))
+        assert reader.array("bounds/shear/reuss") < lower < upper < reader.array("bounds/shear/voigt")
+        assert lower < reader.array("bounds/shear/self_consistent") < upper
+        assert reader.array("homogenization/stiffness/iterations").shape == (2, 6)
+        assert reader.array("slice/heat_flux").shape == (9, 9)
+        gate, planes = reader.note("gate"), reader.array("slice/grain_id")
+    assert gate["passed"]
+    assert len(gate["margins"]) == 2 + 4
+    with h5py.File(path) as file:
+        cells = file["VTKHDF/CellData"]
+        assert set(cells) == {"grain_id", "orientation", "stress", "von_mises", "heat_flux"}
+        assert np.array_equal(cells["grain_id"][4], planes)
+        assert np.allclose(cells["stress"][()].mean(axis=(0, 1, 2)), 1e-3 * stiffness[:, 0], atol=1e-5)
+        assert np.allclose(
+            cells["heat_flux"][()].mean(axis=(0, 1, 2)), -1e6 * kappa[:, 0], rtol=1e-4, atol=1e3
+        )
+
+
+def test_stiffness_alone(inputs, tmp_path):
+    write_elasticity(inputs["elasticity"], cubic(168.4, 121.4, 75.4))
+    path = tmp_path / "m.vtkhdf"
+    with run({"elasticity": inputs["elasticity"]}, path, grain_sizes=[], realisations=1) as reader:
+        record = reader.quantity("effective_stiffness")
+    assert record.components == {}
+    assert record.standard_uncertainty is None
+    assert record.members is None
+    with h5py.File(path) as file:
+        assert "heat_flux" not in file["VTKHDF/CellData"]
+
+
+def test_equal_seeds_give_equal_files(inputs, tmp_path):
+    paths = [tmp_path / f"{name}.vtkhdf" for name in "abc"]
+    for path, seed in zip(paths, (1, 1, 2), strict=True):
+        run(inputs, path, seed=seed)
+    first, again, other = (path.read_bytes() for path in paths)
+    assert first == again
+    assert first != other
+
+
+def test_failing_gate_stops_after_writing(inputs, tmp_path, monkeypatch):
+    path = tmp_path / "m.vtkhdf"
+    found = {"stiffness of realisation 1": Margin(voigt=-1.1e-4, reuss=0.1)}
+    monkeypatch.setattr(Ensemble, "margins", lambda self, what: found)
+    with pytest.raises(GateFailure, match="voigt_reuss_bounds"):
+        run(inputs, path)
+    with ResultReader(path) as reader:
+        assert reader.note("gate")["passed"] is False
+        assert "effective_stiffness" in reader.quantities()
+    with run(inputs, path, stop_at_gates=False) as reader:
+        assert reader.note("gate")["passed"] is False
+
+
+def test_gate_that_just_passes(inputs, tmp_path, monkeypatch):
+    found = {"stiffness of realisation 1": Margin(voigt=-0.9e-4, reuss=0.1)}
+    monkeypatch.setattr(Ensemble, "margins", lambda self, what: found)
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        assert reader.note("gate")["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"grains": 500, "voxels": 6}, "6×6×6 voxels is too small for 500 grains"),
+        ({"grains": 0}, "parameter 'grains' .* out of range: 0"),
+        ({"tolerance": 0.0}, "parameter 'tolerance'"),
+        ({"grain_sizes": [-1.0]}, "parameter 'grain_sizes'"),
+        ({"grain_sizes": []}, "parameter 'grain_sizes' .* is empty"),
+        ({"temperatures": [250.0]}, "not computed at 250 K, only at 200, 300 K"),
+        ({"grain": 5}, "no parameter 'grain'"),
+    ],
+)
+def test_bad_parameters_are_named(inputs, tmp_path, parameters, complaint):
+    path = tmp_path / "m.vtkhdf"
+    with pytest.raises(InputError, match=complaint):
+        run(inputs, path, **parameters)
+    assert not path.exists()
+
+
+def test_unstable_crystals_are_named(inputs, tmp_path):
+    stable = cubic(168.4, 121.4, 75.4)
+    write_elasticity(inputs["elasticity"], cubic(100.0, 120.0, 75.4))
+    with pytest.raises(InputError, match="stiffness of the crystal is not positive definite"):
+        run(inputs, tmp_path / "m.vtkhdf")
+    write_elasticity(inputs["elasticity"], stable, [stable, cubic(100.0, 120.0, 75.4)])
+    with pytest.raises(InputError, match="stiffness of committee member 1 is not positive definite"):
+        run(inputs, tmp_path / "m.vtkhdf")
+
+
+def test_input_without_stiffness_is_named(inputs, tmp_path):
+    with pytest.raises(InputError, match=r"conductivity\.h5 holds no 'stiffness'"):
+        run({"elasticity": inputs["conductivity"]}, tmp_path / "m.vtkhdf")
+    with pytest.raises(InputError, match="no input 'elasticity'"):
+        run({}, tmp_path / "m.vtkhdf")
+
+
+def start(folder, inputs, launcher, name, **parameters):
+    """Start the worker as the scheduler would."""
+    content = {
+        "task": "mesoscale",
+        "parameters": {**PARAMETERS, **parameters},
+        "inputs": {key: path.name for key, path in inputs.items()},
+        "output": f"{name}.vtkhdf",
+    }
+    (folder / "job.json").write_text(json.dumps(content))
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    command = [*launcher, sys.executable, "-m", "hashigo.calculators.workers", str(folder / "job.json")]
+    return subprocess.run(
+        command, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_two_ranks_give_what_one_gives(inputs, tmp_path, require_program):
+    """On nine planes, so that the slabs are uneven."""
+    require_program("mpirun", "openmpi-bin")
+    launcher = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
+    for name, prefix in (("one", []), ("two", launcher)):
+        done = start(tmp_path, inputs, prefix, name)
+        assert done.returncode == 0, done.stderr
+    with h5py.File(tmp_path / "one.vtkhdf") as one, h5py.File(tmp_path / "two.vtkhdf") as two:
+        names: list[str] = []
+        one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        # Residuals are small differences of large numbers.
+        for name in (name for name in names if "residuals" not in name):
+            first, second = one[name][()], two[name][()]
+            scale = max(np.abs(first).max(), 1e-6)
+            single = first.dtype == np.float32
+            assert np.abs(first - second).max() <= (1e-6 if single else 1e-10) * scale, name
+
+
+def test_error_under_mpi_ends_all_ranks(inputs, tmp_path, require_program):
+    require_program("mpirun", "openmpi-bin")
+    launcher = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
+    done = start(tmp_path, inputs, launcher, "two", temperatures=[250.0])
+    assert done.returncode == 2, done.stderr
+    assert "not computed at 250 K" in json.loads((tmp_path / "error.json").read_text())["message"]
+
+
+def test_one_rank_needs_no_mpi_library(inputs, tmp_path):
+    program = (
+        "import sys; sys.modules['mpi4py'] = None\n"
+        "from pathlib import Path\n"
+        "from hashigo.calculators.workers.__main__ import main\n"
+        "status = main(Path(sys.argv[1]))\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'aiida']\n"
+        "sys.exit(status)\n"
+    )
+    start(tmp_path, inputs, ["true"], "serial", realisations=1)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "job.json")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "serial.vtkhdf").is_file()

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.units import GPa
+
+from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers import training
+from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.lattice.crystal import primitive
+from hashigo.calculators.workers.lattice.elastic import relax, stiffness
+from hashigo.calculators.workers.polynomial import load_committee
+from hashigo.errors import GateFailure, InputError
+
+#: Few features and members, so that a test takes a second.
+QUICK = {"members": 2, "cutoff": 4.0, "radial_functions": 3, "invariant_max_l": [2, 2]}
+
+
+def train(folder: Path, frames: list[Frame], header: dict[str, Any] | None = None, **parameters: Any) -> Path:
+    write_frames(folder / "frames.h5", frames, {"atomic_energies": {"Si": 0.0}} if header is None else header)
+    job = Job("training", {**QUICK, **parameters}, {"frames": folder / "frames.h5"}, folder / "potential.h5")
+    training.run(job)
+    return job.output
+
+
+def test_the_potential_has_the_stiffness_of_its_reference(tersoff_potential: Path, diamond: Any) -> None:
+    model = load_committee(tersoff_potential).mean
+    relaxed = relax(model, primitive(diamond))
+    assert (4 * relaxed.get_volume()) ** (1 / 3) == pytest.approx(5.4320, rel=1e-4)
+    constants = stiffness(model, relaxed)
+    assert constants[0, 0] == pytest.approx(142.5, rel=0.01)
+    assert constants[0, 1] == pytest.approx(75.4, rel=0.01)
+    assert constants[3, 3] == pytest.approx(69.0, rel=0.01)
+
+
+def test_held_out_errors_are_small_and_told_with_their_units(tersoff_potential: Path) -> None:
+    with ResultReader(tersoff_potential) as result:
+        assert result.quantities() == ["energy_error", "force_error", "stress_error"]
+        assert result.quantity("force_error").unit == "eV/Å"
+        assert result.quantity("force_error").value[0] < 1e-3
+        assert result.quantity("stress_error").value[0] < 0.05
+        assert result.quantity("energy_error").value[0] < 1e-4
+        note = result.note("training")
+        assert note["frames"]["displaced"]["held_out"] == 1
+        assert note["frames"]["strained"]["held_out"] == 3
+        assert (note["n_train"], note["n_test"], note["members"]) == (15, 4, 4)
+        assert "uncalibrated" in note["committee"]
+        assert result.note("gate")["passed"]
+
+
+def test_parity_of_the_held_out_frames_is_what_the_saved_models_say(
+    tersoff_potential: Path, tersoff_frames: list[Frame]
+) -> None:
+    committee = load_committee(tersoff_potential)
+    with ResultReader(tersoff_potential) as result:
+        names = result.note("training")["held_out"]
+        held_out = [frame for name in names for frame in tersoff_frames if frame.identity == name]
+        said = committee.mean.evaluate([frame.atoms() for frame in held_out])
+        votes = [member.evaluate([frame.atoms() for frame in held_out]) for member in committee.members]
+        forces = np.concatenate([one.forces.ravel() for one in said])
+        np.testing.assert_allclose(result.array("parity/forces/predicted"), forces, atol=1e-8)
+        stress = np.concatenate([one.stress for one in said]) / GPa
+        np.testing.assert_allclose(result.array("parity/stress/predicted"), stress, atol=1e-7)
+        energies = [one.energy / len(f.symbols) for one, f in zip(said, held_out, strict=True)]
+        np.testing.assert_allclose(result.array("parity/energy/predicted"), energies, atol=1e-9)
+        spread = np.std([np.concatenate([e.forces.ravel() for e in vote]) for vote in votes], axis=0, ddof=1)
+        np.testing.assert_allclose(result.array("parity/forces/spread"), spread, atol=1e-8)
+        reference = np.concatenate([frame.forces.ravel() for frame in held_out])
+        np.testing.assert_allclose(result.array("parity/forces/reference"), reference)
+        error = np.sqrt(np.mean((forces - reference) ** 2))
+        assert result.quantity("force_error").value[0] == pytest.approx(error, rel=1e-4)
+        assert len(result.array("parity/forces/train_predicted")) == 3 * sum(
+            len(f.symbols) for f in tersoff_frames if f.identity not in names
+        )
+
+
+def test_a_seed_gives_the_same_file_and_another_seed_another(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    first = train(tmp_path, tersoff_frames).read_bytes()
+    assert train(tmp_path, tersoff_frames).read_bytes() == first
+    assert train(tmp_path, tersoff_frames, seed=1).read_bytes() != first
+
+
+def test_offsets_of_the_energy_do_not_change_forces(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    offset = -100.0
+    shifted = [replace(f, energy=f.energy + offset * len(f.symbols)) for f in tersoff_frames]
+    atoms = tersoff_frames[0].atoms()
+    first = load_committee(train(tmp_path, tersoff_frames)).mean.evaluate([atoms])[0]
+    second = load_committee(train(tmp_path, shifted, atomic_energies={"Si": offset})).mean.evaluate([atoms])[
+        0
+    ]
+    np.testing.assert_allclose(second.forces, first.forces, atol=1e-6)
+    assert second.energy - first.energy == pytest.approx(offset * len(atoms), abs=1e-6)
+
+
+def test_without_energies_of_free_atoms_the_frames_give_an_offset(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    with ResultReader(train(tmp_path, tersoff_frames, header={})) as result:
+        assert "not energies of free atoms" in result.note("training")["atomic_energies_source"]
+        assert result.quantity("force_error").value[0] < 0.05
+
+
+def test_frames_without_stress_and_energy_are_used_for_what_they_have(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    bare = [replace(f, stress=None, energy=f.energy if i % 2 else None) for i, f in enumerate(tersoff_frames)]
+    with ResultReader(train(tmp_path, bare)) as result:
+        assert result.quantities() == ["energy_error", "force_error"]
+        assert result.note("training")["frames"]["strained"]["without_stress"] == 13
+        assert len(result.array("parity/stress/predicted")) == 0
+
+
+def test_frames_of_free_atoms_are_not_fitted(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    atom = Frame(np.eye(3) * 10, np.zeros((1, 3)), ("Si",), -0.5, np.zeros((1, 3)), kind="atom")
+    with ResultReader(train(tmp_path, [*tersoff_frames, atom], header={})) as result:
+        note = result.note("training")
+        assert note["atomic_energies"] == {"Si": -0.5}
+        assert "atom" not in note["frames"]
+
+
+def test_the_gate_keeps_the_potential(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    with pytest.raises(
+        GateFailure, match=r"force error on held-out frames is .* meV/Å, above the limit of 0\.0"
+    ):
+        train(tmp_path, tersoff_frames, max_force_error=1e-6)
+    with ResultReader(tmp_path / "potential.h5") as result:
+        assert not result.note("gate")["passed"]
+    with ResultReader(tmp_path / "potential.h5") as result:
+        error = float(result.quantity("force_error").value[0])
+    train(tmp_path, tersoff_frames, max_force_error=error * 1.0001)
+    train(tmp_path, tersoff_frames, max_force_error=1e-6, stop_at_gates=False)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"members": 1}, r"potential\.members is 1, and a committee needs at least 2"),
+        ({"held_out": 0.0}, r"potential\.held_out is 0\.0"),
+        ({"invariant_max_l": [4]}, r"potential\.invariant_max_l has 1 values"),
+        ({"cutoff": 0.5}, r"potential\.cutoff is 0\.5 Å"),
+        ({"force_weight": -1.0}, r"potential\.force_weight is -1\.0"),
+        ({"radius": 3}, r"potential\.radius is not a parameter"),
+        ({"atomic_energies": {"Ge": 0.0}}, r"potential\.atomic_energies has no Si"),
+    ],
+)
+def test_bad_parameters_are_named_before_any_work(
+    tmp_path: Path, tersoff_frames: list[Frame], parameters: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        train(tmp_path, tersoff_frames, **parameters)
+    assert caught.value.fix or "weight" in sentence
+    assert not (tmp_path / "potential.h5").exists()
+
+
+def test_too_few_frames_are_told(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    with pytest.raises(InputError, match=r"frames\.h5 has 3 frames to train on, too few") as caught:
+        train(tmp_path, tersoff_frames[:3])
+    assert "4 frames" in caught.value.fix
+    singles = [replace(frame, kind=f"kind {i}") for i, frame in enumerate(tersoff_frames[:5])]
+    with pytest.raises(InputError, match="too few to hold one out"):
+        train(tmp_path, singles)
+    train(tmp_path, tersoff_frames[:4])
+
+
+def test_a_frame_without_forces_is_named(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    frames = [*tersoff_frames[:5], replace(tersoff_frames[5], forces=None)]
+    with pytest.raises(InputError, match=r"frame 5 of frames\.h5 has no forces \(1 of 6"):
+        train(tmp_path, frames)
+
+
+def test_forces_that_are_not_numbers_are_named(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    import h5py
+
+    train(tmp_path, tersoff_frames)
+    with h5py.File(tmp_path / "frames.h5", "r+") as file:
+        forces = file["atoms/force"][()]
+        forces[100, 1] = np.nan
+        file["atoms/force"][...] = forces
+    job = Job("training", QUICK, {"frames": tmp_path / "frames.h5"}, tmp_path / "other.h5")
+    with pytest.raises(InputError, match=r"forces of frame 1 of frames\.h5 is not finite"):
+        training.run(job)
+    assert not job.output.exists()
