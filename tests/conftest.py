@@ -12,7 +12,7 @@ import pytest
 
 
 def _missing(what: str, how: str) -> None:
-    """On the project's own machines a missing component is a failure; on a user's it is a skip that names it."""
+    """Fail on the project's own machines; on a user's, skip and name what is missing."""
     message = f"{what} is missing: {how}"
     if os.environ.get("CI") == "true":
         pytest.fail(message)

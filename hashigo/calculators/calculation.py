@@ -27,7 +27,14 @@ STATISTICS_FILE = "statistics.json"
 RESULT_TYPES: dict[str, type[SinglefileData]] = {"forces": FramesData, "training": PotentialData}
 
 #: Options that change how fast a result comes, not the result: they must not keep a finished job from being reused.
-_NOT_PHYSICS = ("resources", "withmpi", "prepend_text", "append_text", "mpirun_extra_params", "environment_variables")
+_NOT_PHYSICS = (
+    "resources",
+    "withmpi",
+    "prepend_text",
+    "append_text",
+    "mpirun_extra_params",
+    "environment_variables",
+)
 
 
 def task_version(task: str) -> int:
@@ -43,7 +50,7 @@ def task_version(task: str) -> int:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and target.id == "TASK_VERSION" and isinstance(value, ast.Constant):
-            return int(value.value)
+            return int(str(value.value))
     raise HashigoError(f"worker task '{task}' has no TASK_VERSION")
 
 
@@ -55,7 +62,9 @@ class WorkerCalculation(CalcJob):
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.input("task", valid_type=Str, help="Name of the worker task.")
-        spec.input("task_version", valid_type=Int, help="Its version: a corrected worker serves no old results.")
+        spec.input(
+            "task_version", valid_type=Int, help="Its version: a corrected worker serves no old results."
+        )
         spec.input("parameters", valid_type=Dict, help="Plain values, as in the study.")
         spec.input_namespace(
             "files", valid_type=(SinglefileData, StructureData), dynamic=True, help="Input nodes by name."
@@ -63,7 +72,10 @@ class WorkerCalculation(CalcJob):
         spec.output("result", valid_type=SinglefileData, required=False, help="What the task computed.")
         spec.output("statistics", valid_type=Dict, required=False, help="Times and ranks; no physics.")
         spec.inputs["metadata"]["options"]["parser_name"].default = "hashigo.worker"
-        spec.inputs["metadata"]["options"]["resources"].default = {"num_machines": 1, "num_mpiprocs_per_machine": 1}
+        spec.inputs["metadata"]["options"]["resources"].default = {
+            "num_machines": 1,
+            "num_mpiprocs_per_machine": 1,
+        }
         spec.inputs["metadata"]["options"]["withmpi"].default = False
         codes = (
             (300, "ERROR_NO_RESULT", "the worker ended without a result: {message}"),
@@ -147,7 +159,7 @@ class WorkerParser(Parser):
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     node = kind(path)
-                    node._check(node.local_path(Path(folder)))  # type: ignore[attr-defined]
+                    node._check(node.local_path(Path(folder)))
                 except HashigoError as invalid:
                     return codes.ERROR_INVALID_RESULT.format(message=str(invalid))
             self.out("result", node)
@@ -171,6 +183,8 @@ class WorkerParser(Parser):
     def _last_words(self) -> str:
         """The last line a worker that broke down wrote to its standard error."""
         names = self.retrieved.base.repository.list_object_names()
-        text = self.retrieved.base.repository.get_object_content("worker.err") if "worker.err" in names else ""
+        text = (
+            self.retrieved.base.repository.get_object_content("worker.err") if "worker.err" in names else ""
+        )
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else "it wrote nothing to its standard error"

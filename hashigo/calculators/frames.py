@@ -161,7 +161,9 @@ def check_frame(frame: Frame, index: int, where: str) -> None:
         if value is None:
             continue
         if np.shape(value) != shape:
-            raise InputError(f"{name} of frame {index} of {where} has shape {np.shape(value)}, expected {shape}")
+            raise InputError(
+                f"{name} of frame {index} of {where} has shape {np.shape(value)}, expected {shape}"
+            )
         if not np.all(np.isfinite(value)):
             raise InputError(
                 f"{name} of frame {index} of {where} is not finite (NaN or infinite)",
@@ -215,8 +217,12 @@ def iter_frames(path: Path) -> Iterator[Frame]:
     """
     name = Path(path).name
     with _open(path) as file:
-        columns = {key: file[f"frames/{key}"][()] for key in ("cell", "energy", "stress", "weight", "start", "count")}
-        texts = {key: [t.decode() for t in file[f"frames/{key}"][()]] for key in ("kind", "origin", "identity")}
+        columns = {
+            key: file[f"frames/{key}"][()] for key in ("cell", "energy", "stress", "weight", "start", "count")
+        }
+        texts = {
+            key: [t.decode() for t in file[f"frames/{key}"][()]] for key in ("kind", "origin", "identity")
+        }
         for index in range(len(columns["count"])):
             rows = slice(int(columns["start"][index]), int(columns["start"][index] + columns["count"][index]))
             forces = file["atoms/force"][rows]

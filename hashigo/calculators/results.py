@@ -128,10 +128,14 @@ class ResultWriter:
         parts = {key: _shaped(name, key, part, shape) for key, part in (components or {}).items()}
         unknown = sorted(set(parts) - set(COMPONENTS))
         if unknown:
-            raise InputError(f"'{unknown[0]}' is no part of an uncertainty; known are {', '.join(COMPONENTS)}")
+            raise InputError(
+                f"'{unknown[0]}' is no part of an uncertainty; known are {', '.join(COMPONENTS)}"
+            )
         datasets = {"value": array, **{f"components/{key}": part for key, part in parts.items()}}
         if standard_uncertainty is not None:
-            datasets["standard_uncertainty"] = _shaped(name, "standard_uncertainty", standard_uncertainty, shape)
+            datasets["standard_uncertainty"] = _shaped(
+                name, "standard_uncertainty", standard_uncertainty, shape
+            )
         elif parts:
             datasets["standard_uncertainty"] = np.sqrt(np.sum([p**2 for p in parts.values()], axis=0))
         if members is not None:

@@ -9,15 +9,17 @@ import click
 
 @click.command()
 @click.argument("identifier", metavar="[ID]", required=False)
-@click.option("--as", "format_name", required=True, metavar="FORMAT", help="Format of the package, e.g. crate.")
+@click.option(
+    "--as", "format_name", required=True, metavar="FORMAT", help="Format of the package, e.g. crate."
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or file ending in .zip.")
 @click.option("--force", is_flag=True, help="Replace the target if it is there.")
 def export(identifier: str | None, format_name: str, output: Path | None, force: bool) -> None:
     """Write the run ID (the latest without one) as a package for a data platform."""
-    from hashigo.provenance.formats import get_format
+    from hashigo.provenance.formats import export_format
     from hashigo.workflows import profile
 
-    chosen = get_format(format_name)
+    chosen = export_format(format_name)
     profile.load(create=False)
     from hashigo.workflows.engine import find_run
 

@@ -24,9 +24,11 @@ def status(identifier: str | None, as_json: bool) -> None:
     node = find_run(identifier)
     lines = list(tree_lines(node))
     if as_json:
-        stages = [{"stage": li.name, "state": li.state, "share": li.share, "text": li.text, "seconds": li.seconds}
-                  for li in lines if li.depth == 0]  # fmt: skip
-        click.echo(json.dumps({"run": node.pk, "uuid": node.uuid, "state": _state(node), "stages": stages}, indent=1))
+        keys = ("name", "state", "share", "text", "seconds")
+        stages = [{key: getattr(line, key) for key in keys} for line in lines if line.depth == 0]
+        click.echo(
+            json.dumps({"run": node.pk, "uuid": node.uuid, "state": _state(node), "stages": stages}, indent=1)
+        )
         return
     console = Console(highlight=False)
     console.print(f"run {node.pk}: {node.description or node.label} — {_state(node)}")
@@ -37,7 +39,9 @@ def status(identifier: str | None, as_json: bool) -> None:
     if identifier is None and others:
         console.print("\nearlier runs:")
         for run in others:
-            console.print(f"  {run.pk}  {run.ctime:%Y-%m-%d %H:%M}  {_state(run)}  {run.description or run.label}")
+            console.print(
+                f"  {run.pk}  {run.ctime:%Y-%m-%d %H:%M}  {_state(run)}  {run.description or run.label}"
+            )
 
 
 def _state(node: object) -> str:
@@ -61,7 +65,10 @@ def results(identifier: str | None, as_json: bool) -> None:
 
     node = find_run(identifier)
     if as_json:
-        content = {"study": node.inputs.study.get_dict(), "results": [row.as_json() for row in result_rows(node)]}
+        content = {
+            "study": node.inputs.study.get_dict(),
+            "results": [row.as_json() for row in result_rows(node)],
+        }
         click.echo(json.dumps(content, indent=1, ensure_ascii=False))
         return
     from hashigo.cli.table import print_table

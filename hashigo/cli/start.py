@@ -13,8 +13,12 @@ from hashigo.errors import InputError
 
 @click.command()
 @click.argument("structure", type=click.Path(path_type=Path))
-@click.option("--reference", type=click.Path(path_type=Path), help="Frames file to start from; else an engine.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("study.yaml"), show_default=True)
+@click.option(
+    "--reference", type=click.Path(path_type=Path), help="Frames file to start from; else an engine."
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), default=Path("study.yaml"), show_default=True
+)
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 def init(structure: Path, reference: Path | None, output: Path, force: bool) -> None:
     """Write a commented study for STRUCTURE (CIF, POSCAR or extended XYZ)."""
@@ -25,7 +29,9 @@ def init(structure: Path, reference: Path | None, output: Path, force: bool) -> 
     if reference is not None and not reference.is_file():
         raise InputError(f"frames file {reference} does not exist", fix="check --reference")
     if output.exists() and not force:
-        raise InputError(f"{output} is there already", fix="choose another name with --output, or give --force")
+        raise InputError(
+            f"{output} is there already", fix="choose another name with --output, or give --force"
+        )
     folder = output.resolve().parent
     names = [_relative(path, folder) if path else None for path in (structure, reference)]
     output.write_text(study_text(atoms, str(names[0]), names[1]), encoding="utf-8")
@@ -63,7 +69,9 @@ def _print_plan(prepared: Any, rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
-    console.print(f"{prepared.study.title}: {prepared.structure.get_chemical_formula()} on site '{prepared.study.site}'")
+    console.print(
+        f"{prepared.study.title}: {prepared.structure.get_chemical_formula()} on site '{prepared.study.site}'"
+    )
     table = Table(box=None, padding=(0, 2), show_edge=False)
     for header in ("stage", "jobs", "ranks", "what"):
         table.add_column(header, justify="right" if header in ("jobs", "ranks") else "left")

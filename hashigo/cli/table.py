@@ -12,7 +12,7 @@ from hashigo.workflows.results import result_rows, rounded, table_lines
 from hashigo.workflows.stage import stages
 
 NOTE = (
-    "± is one standard uncertainty relative to the reference method; it does not hold the error of the functional.\n"
+    "± is one standard uncertainty relative to the reference method; the error of its functional is not in it.\n"
     "'spread uncalibrated': its model part is the committee's spread, not yet scaled on held-out data."
 )
 
@@ -31,6 +31,8 @@ def print_table(run: Any) -> None:
     for line in lines:
         stage = stages()[line.stage].title if line.stage != last else ""
         last = line.stage
-        table.add_row(stage, line.label, rounded(line.value, line.uncertainty), line.unit, ", ".join(line.marks))
+        table.add_row(
+            stage, line.label, rounded(line.value, line.uncertainty), line.unit, ", ".join(line.marks)
+        )
     console.print(table)
     console.print(NOTE, style="dim")

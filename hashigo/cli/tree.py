@@ -56,7 +56,11 @@ def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
     note = "from the cache" if jobs and all(_cached(job) for job in jobs) else ""
     share, text = None, note
     if state == "running" and len(jobs) == 1:
-        told = job_progress(jobs[0]) if not jobs[0].is_terminated and hasattr(jobs[0], "get_remote_workdir") else None
+        told = (
+            job_progress(jobs[0])
+            if not jobs[0].is_terminated and hasattr(jobs[0], "get_remote_workdir")
+            else None
+        )
         if told:
             share, text = told["done"] / max(told["total"], 1e-9), str(told["text"])
     elif len(jobs) > 1:

@@ -33,6 +33,8 @@ INPUTS = [LinkType.INPUT_CALC.value, LinkType.INPUT_WORK.value]
 OUTPUTS = [LinkType.CREATE.value, LinkType.RETURN.value]
 STUDY = "study"
 NAMELESS_CALL = "CALL"
+#: What functions and workers call their only output.
+NAMELESS_OUTPUT = "result"
 #: Keys under which programs report their own wall time, s.
 WALL_TIME_KEYS = ("wall_time_s", "wall_time_seconds")
 VERSION_KEYS = ("creator_version", "program_version", "code_version")
@@ -277,16 +279,16 @@ def _data(
     found: Mapping[str, Any], links: Sequence[Link], processes: Mapping[str, Process]
 ) -> dict[str, Data]:
     creators = {link.data: link for link in links if link.kind == "output"}
-    first_use: dict[str, Link] = {}
+    known_as: dict[str, list[Link]] = {}
     for link in links:
-        first_use.setdefault(link.data, link)
+        known_as.setdefault(link.data, []).append(link)
     data: dict[str, Data] = {}
     for node in sorted(found.values(), key=lambda node: (node.ctime, node.pk)):
         made = creators.get(node.uuid)
         entry_point = getattr(type(node), "entry_point", None)
         data[node.uuid] = Data(
             uuid=node.uuid,
-            label=node.label or (made or first_use[node.uuid]).label,
+            label=node.label or _label(made, known_as[node.uuid], processes),
             type=entry_point.name if entry_point is not None else node.node_type,
             class_name=type(node).__name__,
             created=node.ctime,
@@ -296,3 +298,15 @@ def _data(
             files=tuple(sorted(node.base.repository.list_object_names())),
         )
     return data
+
+
+def _label(made: Link | None, links: Sequence[Link], processes: Mapping[str, Process]) -> str:
+    """What a node is called where it was made, where it was handed on, or where it was first used."""
+    if made is None:
+        label = links[0].label
+    elif made.label != NAMELESS_OUTPUT:
+        label = made.label
+    else:
+        handed_on = [link.label for link in links if link.kind == "return" and link.label != NAMELESS_OUTPUT]
+        label = handed_on[0] if handed_on else processes[made.process].name
+    return label.rpartition("__")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import re
@@ -81,12 +82,14 @@ def _tool(process: Process, task: dict[str, Any]) -> Tool:
             f"{package_version}, task version {task.get('task_version', 0)}",
         )
         module = f"hashigo.calculators.workers.{task['task']}"
-    elif process.program:
+    elif process.kind == "calculation" and process.program:
         version = process.program_version or f"not reported; {process.label} {package_version}"
         name = f"{process.program} ({process.label})"
     else:
         name, version = process.label, package_version
-    key = slug(f"{process.type.rpartition(':')[2]}-{task.get('task') or process.program}-{version}")
+    # Two tools of one name differ in where they come from or in their version.
+    digest = hashlib.sha256(f"{process.type} {name} {version}".encode()).hexdigest()[:6]
+    key = slug(f"{process.label}-{task.get('task', '')}-{digest}").replace("--", "-")
     return Tool(key, name, version, _home_page(owner), process.type, module, process.label)
 
 

@@ -31,7 +31,9 @@ def get_computer(site: Site) -> orm.Computer:
         computer = orm.load_computer(label)
     except NotExistent:
         computer = _make_computer(site, label)
-    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(site.environment.items()))
+    exports = "\n".join(
+        f"export {name}={shlex.quote(value)}" for name, value in sorted(site.environment.items())
+    )
     if computer.get_prepend_text() != exports:
         computer.set_prepend_text(exports)
     return computer

@@ -22,8 +22,12 @@ class Site(BaseModel):
     schema_version: Literal[1] = Field(1, description="Version of this file's schema.")
     id: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="Name used in studies; also the file's name.")
     title: str = Field(description="Name as printed.")
-    transport: Literal["core.local"] = Field("core.local", description="AiiDA transport that reaches the site.")
-    scheduler: Literal["core.direct"] = Field("core.direct", description="AiiDA scheduler plugin of the site.")
+    transport: Literal["core.local"] = Field(
+        "core.local", description="AiiDA transport that reaches the site."
+    )
+    scheduler: Literal["core.direct"] = Field(
+        "core.direct", description="AiiDA scheduler plugin of the site."
+    )
     cores: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="Cores that jobs may use at once; auto: those this process may use."
     )
@@ -34,7 +38,8 @@ class Site(BaseModel):
         default_factory=dict, description="Environment variables set in every job, by name."
     )
     codes: dict[str, str] = Field(
-        default_factory=dict, description="Executables by program name; a name without folder is looked for on PATH."
+        default_factory=dict,
+        description="Executables by program name; a name without folder is looked for on PATH.",
     )
 
     def n_cores(self) -> int:

@@ -22,7 +22,9 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key}' is given twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -37,9 +39,11 @@ def load_study(path: str | Path) -> Study:
     if path.is_dir():
         raise InputError(f"{path} is a folder", fix="give the study file, usually study.yaml in it")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
-        raise InputError(f"study file {path} does not exist", fix="hashigo init STRUCTURE writes one") from None
+        raise InputError(
+            f"study file {path} does not exist", fix="hashigo init STRUCTURE writes one"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"study file {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -47,7 +51,9 @@ def load_study(path: str | Path) -> Study:
         line = f" line {mark.line + 1}:" if mark else ""
         raise InputError(f"study file {path}:{line} {getattr(error, 'problem', None) or error}") from None
     if not isinstance(content, Mapping):
-        raise InputError(f"study file {path} holds no keys", fix="hashigo init STRUCTURE writes one to start from")
+        raise InputError(
+            f"study file {path} holds no keys", fix="hashigo init STRUCTURE writes one to start from"
+        )
     study = study_from(content, path.name)
     study._folder = path.resolve().parent
     study._name = path.stem
@@ -82,9 +88,15 @@ def _explain(error: ValidationError, where: str) -> InputError:
         return InputError(f"{where}: '{path}' is missing", fix=_description(first["loc"]))
     reason = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) and repr(given) not in reason else ""
+    shown = (
+        f" (given: {given!r})"
+        if isinstance(given, (str, int, float, bool)) and repr(given) not in reason
+        else ""
+    )
     more = f"; {error.error_count() - 1} more like this" if error.error_count() > 1 else ""
-    return InputError(f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}", fix=_description(first["loc"]))
+    return InputError(
+        f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}", fix=_description(first["loc"])
+    )
 
 
 def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -18,20 +18,25 @@ from pydantic import (
 from hashigo.study.units import convert
 
 STAGE_NAMES = ("structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale")
-StageName = Literal["structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale"]
+StageName = Literal[
+    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale"
+]
 Access = Literal["open", "restricted", "closed"]
 
 
-def _unit(unit: str) -> tuple[Any, ...]:
-    schema = {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"in {unit}"}
-    return BeforeValidator(lambda value: convert(value, unit)), WithJsonSchema(schema)
+def _to(unit: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: convert(value, unit))
 
 
-Length = Annotated[float, *_unit("Å")]
-GrainSize = Annotated[float, *_unit("nm")]
-Temperature = Annotated[float, *_unit("K")]
-Frequency = Annotated[float, *_unit("THz")]
-Force = Annotated[float, *_unit("eV/Å")]
+def _schema(unit: str) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"in {unit}"})
+
+
+Length = Annotated[float, _to("Å"), _schema("Å")]
+GrainSize = Annotated[float, _to("nm"), _schema("nm")]
+Temperature = Annotated[float, _to("K"), _schema("K")]
+Frequency = Annotated[float, _to("THz"), _schema("THz")]
+Force = Annotated[float, _to("eV/Å"), _schema("eV/Å")]
 Count = Annotated[int, Field(ge=1)]
 Repeats = tuple[Count, Count, Count]
 
@@ -65,8 +70,12 @@ class Sampling(Section):
     supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell along its edges.")
     displaced: Annotated[int, Field(ge=0)] = Field(20, description="Number of randomly displaced supercells.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom, Å.")
-    strained: Annotated[int, Field(ge=0)] = Field(12, description="Number of randomly strained conventional cells.")
-    strain: float = Field(0.015, gt=0, le=0.1, description="Largest component of those strains, dimensionless.")
+    strained: Annotated[int, Field(ge=0)] = Field(
+        12, description="Number of randomly strained conventional cells."
+    )
+    strain: float = Field(
+        0.015, gt=0, le=0.1, description="Largest component of those strains, dimensionless."
+    )
     volumes: Annotated[int, Field(ge=0)] = Field(7, description="Number of volume-scaled conventional cells.")
     volume_range: float = Field(0.06, gt=0, le=0.3, description="Volumes reach from 1 - range to 1 + range.")
 
@@ -94,8 +103,12 @@ class Potential(Section):
     radial_functions: Count = Field(5, description="Number of radial basis functions.")
     max_power: Literal[1, 2, 3] = Field(2, description="Highest power of the features in the polynomial.")
     invariant_order: Literal[2, 3, 4, 5, 6] = Field(3, description="Highest order of rotational invariants.")
-    invariant_max_l: tuple[int, ...] = Field((4, 4), description="Highest angular number of each order from 2 up.")
-    held_out: float = Field(0.2, gt=0, lt=1, description="Share of the frames kept for testing, dimensionless.")
+    invariant_max_l: tuple[int, ...] = Field(
+        (4, 4), description="Highest angular number of each order from 2 up."
+    )
+    held_out: float = Field(
+        0.2, gt=0, lt=1, description="Share of the frames kept for testing, dimensionless."
+    )
     max_force_error: Force = Field(
         0.05, gt=0, description="Gate: largest root-mean-square force error on held-out frames, eV/Å."
     )
@@ -125,7 +138,9 @@ class Phonons(Section):
     supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
     snapshots: Count = Field(4, description="Number of displaced supercells that the potential computes.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
-    mesh: Count = Field(31, description="q-points along each reciprocal vector for DOS and thermal properties.")
+    mesh: Count = Field(
+        31, description="q-points along each reciprocal vector for DOS and thermal properties."
+    )
     temperatures: tuple[Temperature, ...] = Field(
         tuple(float(t) for t in range(0, 1001, 50)), min_length=1, description="Temperatures, K."
     )
@@ -201,15 +216,21 @@ class Study(Section):
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of all random numbers.")
     site: str = Field("local", description="Where jobs run.")
-    max_in_flight: Count | None = Field(None, description="Most jobs submitted at once; by default the site's.")
+    max_in_flight: Count | None = Field(
+        None, description="Most jobs submitted at once; by default the site's."
+    )
     stop_at_gates: bool = Field(True, description="Whether a physical check that does not hold ends the run.")
     until: StageName = Field("mesoscale", description="Last stage to run.")
     structure: Structure = Field(description="The crystal; a file name alone will do.")
-    reference: Reference = Field(description="Where forces come from; the name of a frames file alone will do.")
+    reference: Reference = Field(
+        description="Where forces come from; the name of a frames file alone will do."
+    )
     potential: Potential = Field(default_factory=Potential, description="The learned potential.")
     elasticity: Elasticity = Field(default_factory=Elasticity, description="Cell and elastic constants.")
     phonons: Phonons = Field(default_factory=Phonons, description="Harmonic lattice dynamics.")
-    conductivity: Conductivity = Field(default_factory=Conductivity, description="Lattice thermal conductivity.")
+    conductivity: Conductivity = Field(
+        default_factory=Conductivity, description="Lattice thermal conductivity."
+    )
     mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
 
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -221,7 +242,11 @@ class Study(Section):
         if not isinstance(data, dict):
             return data
         # A section whose lines are all comments is empty: its defaults hold.
-        data = {key: value for key, value in data.items() if value is not None or key in ("structure", "reference")}
+        data = {
+            key: value
+            for key, value in data.items()
+            if value is not None or key in ("structure", "reference")
+        }
         if isinstance(data.get("structure"), str):
             data["structure"] = {"file": data["structure"]}
         if isinstance(data.get("reference"), str):
@@ -233,7 +258,8 @@ class Study(Section):
         missing = [t for t in self.mesoscale.temperatures if t not in self.conductivity.temperatures]
         if missing:
             raise ValueError(
-                f"mesoscale.temperatures has {missing[0]:g} K, which conductivity.temperatures lacks; add it there"
+                f"mesoscale.temperatures has {missing[0]:g} K, which conductivity.temperatures lacks; "
+                "add it there"
             )
         return self
 

@@ -39,10 +39,19 @@ def read_structure_file(path: Path) -> Atoms:
     if isinstance(atoms, list) or len(atoms) == 0:
         raise InputError(f"{path.name} holds no structure")
     if atoms.cell.rank < 3 or not all(atoms.pbc):
-        raise InputError(f"{path.name} is not periodic in three directions", fix="give all three lattice vectors")
+        raise InputError(
+            f"{path.name} is not periodic in three directions", fix="give all three lattice vectors"
+        )
     return Atoms(
-        atoms.get_chemical_symbols(), cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions(), pbc=True
+        atoms.get_chemical_symbols(),
+        cell=atoms.cell.array,
+        scaled_positions=atoms.get_scaled_positions(),
+        pbc=True,
     )
+
+
+#: What spglib raises when it finds no symmetry; releases before that return None.
+_NO_SYMMETRY: type[Exception] = getattr(spglib, "SpglibError", ValueError)
 
 
 def standardise(atoms: Atoms, tolerance: float = 1e-3) -> Atoms:
@@ -60,7 +69,7 @@ def standardise(atoms: Atoms, tolerance: float = 1e-3) -> Atoms:
         found = spglib.standardize_cell(
             (atoms.cell.array, atoms.get_scaled_positions(), numbers), to_primitive=False, symprec=tolerance
         )
-    except (spglib.error.SpglibError if hasattr(spglib, "error") else ValueError) as error:
+    except _NO_SYMMETRY as error:
         found, reason = None, f" ({error})"
     else:
         reason = ""
@@ -84,9 +93,7 @@ def structure_content(atoms: Atoms) -> dict[str, Any]:
 
 def structure_from_content(content: Mapping[str, Any]) -> Atoms:
     """The inverse of `structure_content`."""
-    return Atoms(
-        content["symbols"], cell=content["cell"], scaled_positions=content["positions"], pbc=True
-    )
+    return Atoms(content["symbols"], cell=content["cell"], scaled_positions=content["positions"], pbc=True)
 
 
 def difference(first: Atoms, second: Atoms, strain: float = 0.05, distance: float = 0.2) -> str:
@@ -95,8 +102,8 @@ def difference(first: Atoms, second: Atoms, strain: float = 0.05, distance: floa
     Args:
         first: one conventional standardised cell.
         second: another.
-        strain: relative difference of lattice vectors that is still the same crystal, dimensionless; a study may
-            start from a measured cell and a reference from a computed one.
+        strain: relative difference of lattice vectors that is still the same crystal, dimensionless; a
+            study may start from a measured cell and a reference from a computed one.
         distance: difference of atomic positions that is still the same crystal, Å.
     """
     if first.get_chemical_formula() != second.get_chemical_formula():

@@ -57,7 +57,8 @@ def _reference(reference: str | None, atoms: Atoms, repeats: list[int]) -> list[
     pseudos = ", ".join(f"{name}: {name}.upf" for name in names)
     head = [
         "reference:",
-        "  engine: quantum_espresso  # or the name of a frames file instead of this section: reference: frames.h5",
+        "  # Instead of this section the name of a frames file will do: reference: frames.h5",
+        "  engine: quantum_espresso",
         "  settings:",
         f"    pseudopotentials: {{{pseudos}}}  # file names; looked for in $ESPRESSO_PSEUDO",
         "    cutoff: 40 Ry",
@@ -79,4 +80,10 @@ def _section(model: type[BaseModel], repeats: list[int]) -> list[str]:
 def _plain(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        f"{value:g}"
+        if isinstance(value, float)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )

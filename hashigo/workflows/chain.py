@@ -21,8 +21,12 @@ class MultiscaleWorkChain(WorkChain):
         super().define(spec)
         spec.input("study", valid_type=Dict, help="The study, complete and checked.")
         spec.input("structure", valid_type=StructureData, help="The crystal as given.")
-        spec.input("frames", valid_type=FramesData, required=False, help="Reference frames computed elsewhere.")
-        spec.output_namespace("stages", valid_type=Data, dynamic=True, help="Result of each stage by its name.")
+        spec.input(
+            "frames", valid_type=FramesData, required=False, help="Reference frames computed elsewhere."
+        )
+        spec.output_namespace(
+            "stages", valid_type=Data, dynamic=True, help="Result of each stage by its name."
+        )
         spec.exit_code(410, "ERROR_STAGE", message="stage '{stage}' failed: {message}")
         spec.exit_code(430, "ERROR_GATE", message="stage '{stage}' was stopped by a gate: {message}")
         spec.outline(cls.prepare, while_(cls.stages_left)(cls.climb, cls.take))

@@ -27,7 +27,12 @@ STAGE = Stage(
     name="conductivity",
     title="Thermal conductivity",
     process="hashigo.conductivity",
-    files={"structure": "reference.structure", "frames": "reference", "potential": "potential", "elasticity": "elasticity"},
+    files={
+        "structure": "reference.structure",
+        "frames": "reference",
+        "potential": "potential",
+        "elasticity": "elasticity",
+    },
     parameters=_parameters,
     task="conductivity",
     ranks=0,

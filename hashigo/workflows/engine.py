@@ -53,7 +53,9 @@ def start_inputs(prepared: Prepared) -> dict[str, Any]:
 
 
 def run_chain(
-    prepared: Prepared, watch: Callable[[Any], None] | None = None, started: Callable[[Any], None] | None = None
+    prepared: Prepared,
+    watch: Callable[[Any], None] | None = None,
+    started: Callable[[Any], None] | None = None,
 ) -> Any:
     """Run a study to its end; finished calculations are taken from the cache.
 

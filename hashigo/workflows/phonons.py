@@ -27,7 +27,12 @@ STAGE = Stage(
     name="phonons",
     title="Phonons",
     process="hashigo.phonons",
-    files={"structure": "reference.structure", "frames": "reference", "potential": "potential", "elasticity": "elasticity"},
+    files={
+        "structure": "reference.structure",
+        "frames": "reference",
+        "potential": "potential",
+        "elasticity": "elasticity",
+    },
     parameters=_parameters,
     task="phonons",
     ranks=1,

@@ -62,8 +62,8 @@ def gather_frames(sampled: FramesData, engine: Str, **outputs: Any) -> FramesDat
     assert read is not None
     ports: dict[int, dict[str, Any]] = {}
     for label, node in outputs.items():
-        index, port = label.removeprefix("frame_").split("__")
-        ports.setdefault(int(index), {})[port] = node
+        number, port = label.removeprefix("frame_").split("__")
+        ports.setdefault(int(number), {})[port] = node
     frames = sampled.frames()
     done = []
     for index in sorted(ports):
@@ -96,15 +96,21 @@ class ReferenceWorkChain(WorkChain):
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
         spec.input("structure", valid_type=StructureData, help="Conventional standardised cell.")
-        spec.input("frames", valid_type=FramesData, required=False, help="Frames that were computed elsewhere.")
+        spec.input(
+            "frames", valid_type=FramesData, required=False, help="Frames that were computed elsewhere."
+        )
         spec.input("parameters", valid_type=Dict, help="Engine, settings, sampling, seed.")
         spec.input("site", valid_type=Str, help="Where the engine runs.")
         spec.input("max_in_flight", valid_type=Dict, required=False, help="Most jobs submitted at once.")
         spec.output("result", valid_type=FramesData, required=False, help="Frames with energies and forces.")
-        spec.output("structure", valid_type=StructureData, required=False, help="The cell the frames belong to.")
+        spec.output(
+            "structure", valid_type=StructureData, required=False, help="The cell the frames belong to."
+        )
         spec.exit_code(400, "ERROR_JOB", message="{message}")
         spec.exit_code(
-            410, "ERROR_FRAMES", message="{failed} of {total} frames could not be computed; the first: {message}"
+            410,
+            "ERROR_FRAMES",
+            message="{failed} of {total} frames could not be computed; the first: {message}",
         )
         spec.outline(
             if_(cls.is_given)(cls.take_given).else_(
@@ -145,7 +151,9 @@ class ReferenceWorkChain(WorkChain):
         """Start one job for all frames."""
         given = self.inputs.parameters.get_dict()
         parameters = Dict({"engine": given["engine"], "settings": given["settings"]})
-        inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": self.ctx.sampled}, ranks=0)
+        inputs = worker_inputs(
+            self.inputs.site.value, "forces", parameters, {"frames": self.ctx.sampled}, ranks=0
+        )
         self.to_context(batch=self.submit(WorkerCalculation, **inputs))
 
     def take_batch(self) -> ExitCode | None:
@@ -212,7 +220,9 @@ def _needs(study: Mapping[str, Any]) -> str:
     if reference["data"]:
         return f"frames from {reference['data']}"
     sampling = reference["sampling"]
-    counts = f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
+    counts = (
+        f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
+    )
     one = get_engine(reference["engine"]).job is not None
     return f"{counts} by {reference['engine']}, {'one job a frame' if one else 'one job for all'}"
 

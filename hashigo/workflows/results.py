@@ -127,7 +127,7 @@ class TableLine:
 
 
 #: Distinct components of a tensor that are shown, by shape.
-_SHOWN = {
+_SHOWN: dict[tuple[int, ...], list[tuple[tuple[int, ...], str]]] = {
     (6, 6): [((0, 0), "11"), ((0, 1), "12"), ((0, 2), "13"), ((2, 2), "33"), ((3, 3), "44"), ((5, 5), "66")],
     (3, 3): [((0, 0), "xx"), ((1, 1), "yy"), ((2, 2), "zz")],
     (3,): [((0,), ""), ((1,), ""), ((2,), "")],

@@ -84,7 +84,9 @@ class WorkerStage(WorkChain):
         spec.input("parameters", valid_type=Dict, help="Plain values of this stage.")
         spec.input("site", valid_type=Str, help="Where its job runs.")
         spec.input("stop_at_gates", valid_type=Bool, default=lambda: Bool(True), help="Whether a gate stops.")
-        spec.input_namespace("files", valid_type=(SinglefileData, StructureData), dynamic=True, help="Results used.")
+        spec.input_namespace(
+            "files", valid_type=(SinglefileData, StructureData), dynamic=True, help="Results used."
+        )
         spec.output("result", valid_type=SinglefileData, required=False, help="What the stage computed.")
         spec.exit_code(400, "ERROR_JOB", message="{message}")
         spec.exit_code(GATE_EXIT, "ERROR_GATE", message="{message}")

@@ -1,21 +1,12 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import zipfile
 from pathlib import Path
 
-import h5py
 import pytest
-from aiida import orm
-from aiida.engine import run_get_node
-from aiida.plugins import CalculationFactory
 
-from hashigo.errors import InputError
 from hashigo.provenance.crate import FORMAT
-from hashigo.provenance.formats import Format
-from hashigo.provenance.policy import PrivacyFailure
 
 CONTEXTS = Path(__file__).parents[1] / "data" / "contexts"
 ADDRESSES = {
@@ -72,8 +63,16 @@ def validate(tmp_path_factory):
                 "skip_checks": [CONTRADICTORY],
             }
         )
-        failures = [f"{issue.check.identifier}: {issue.message} {issue.violatingEntity}" for issue in result.get_issues()]
-        print(severity, len(result.executed_checks), [c.identifier for c in result.skipped_checks], len(failures))
+        failures = [
+            f"{issue.check.identifier}: {issue.message} {issue.violatingEntity}"
+            for issue in result.get_issues()
+        ]
+        print(
+            severity,
+            len(result.executed_checks),
+            [c.identifier for c in result.skipped_checks],
+            len(failures),
+        )
         return failures
 
     return run
@@ -83,6 +82,9 @@ def validate(tmp_path_factory):
 def crate(done, tmp_path_factory):
     return FORMAT.write(done, tmp_path_factory.mktemp("crate") / "ladder")
 
+
 @pytest.mark.parametrize("severity", ["REQUIRED", "RECOMMENDED"])
 def test_the_validator_has_nothing_to_say(crate, validate, severity):
-    x = validate(crate, severity); print('\n'.join(x)); assert x == []
+    x = validate(crate, severity)
+    print("\n".join(x))
+    assert x == []

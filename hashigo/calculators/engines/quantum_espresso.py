@@ -43,7 +43,7 @@ def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
             fix=f"add a line like {symbol}: {symbol}.upf",
         )
     folders = [Path(p) for p in (os.environ.get("ESPRESSO_PSEUDO"), *PSEUDO_FOLDERS) if p]
-    for folder in ([Path()] if Path(name).is_absolute() else folders):
+    for folder in [Path()] if Path(name).is_absolute() else folders:
         if (folder / name).is_file():
             return folder / name
     raise InputError(
@@ -130,7 +130,9 @@ def _read(outputs: Any) -> dict[str, Any]:
         "energy": float(outputs.output_parameters["energy"]),
         "forces": np.asarray(trajectory.get_array("forces"))[-1],
         # pw.x's sign is ASE's with the opposite meaning of pressure: positive is compression.
-        "stress": -np.array([stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]]),
+        "stress": -np.array(
+            [stress[0, 0], stress[1, 1], stress[2, 2], stress[1, 2], stress[0, 2], stress[0, 1]]
+        ),
         "origin": f"Quantum ESPRESSO {outputs.output_parameters['creator_version']}",
     }
 
@@ -142,10 +144,14 @@ ENGINE = Engine(
     settings={
         "pseudopotentials": Setting({}, "File name of each element's pseudopotential."),
         "cutoff": Setting(40.0, "Plane-wave cut-off of the wavefunctions.", "Ry"),
-        "density_cutoff": Setting(0.0, "Cut-off of the density; 0: four times that of the wavefunctions.", "Ry"),
+        "density_cutoff": Setting(
+            0.0, "Cut-off of the density; 0: four times that of the wavefunctions.", "Ry"
+        ),
         "kpoint_spacing": Setting(0.3, "Distance of k-points, with the factor 2π.", "1/Å"),
         "shifted_mesh": Setting(True, "Shift the k-mesh by half a step in each direction."),
-        "smearing": Setting(0.0, "Width of the cold smearing of a metal; 0: an insulator's occupations.", "Ry"),
+        "smearing": Setting(
+            0.0, "Width of the cold smearing of a metal; 0: an insulator's occupations.", "Ry"
+        ),
         "scf_threshold": Setting(1e-9, "Energy error at which self-consistency is reached.", "Ry"),
         "walltime": Setting(7200.0, "Longest time of one frame.", "s", physics=False),
     },

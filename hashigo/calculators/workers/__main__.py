@@ -41,7 +41,9 @@ def main(path: Path) -> int:
         run_task(Job.read(path))
     except HashigoError as error:
         kind = next(
-            k.__name__ for k in (InputError, MissingComponent, GateFailure, WorkerError, HashigoError) if isinstance(error, k)
+            k.__name__
+            for k in (InputError, MissingComponent, GateFailure, WorkerError, HashigoError)
+            if isinstance(error, k)
         )
         content = {"kind": kind, "message": error.message, "fix": error.fix}
         path.with_name(ERROR_FILE).write_text(json.dumps(content), encoding="utf-8")

@@ -94,7 +94,10 @@ class ModelCalculator(Calculator):
         self._model = model
 
     def calculate(
-        self, atoms: Atoms | None = None, properties: Sequence[str] = ("energy",), system_changes: Any = all_changes
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Any = all_changes,
     ) -> None:
         """Fill `results` for the given atoms; energy in eV, forces in eV/Å, stress in eV/Å^3."""
         super().calculate(atoms, properties, system_changes)

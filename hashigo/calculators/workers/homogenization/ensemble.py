@@ -32,8 +32,8 @@ class Ensemble:
 
     Attributes:
         realisations: of the mean model, shape (n_realisations, n_conditions, m, m), GPa (Mandel) or W/(m K).
-        members: of each committee member on the first realisation, shape (n_members, n_conditions, m, m), same
-            unit; or None.
+        members: of each committee member on the first realisation, or None; shape
+            (n_members, n_conditions, m, m), same unit.
         voigt: Voigt's tensor of each sample, shape of `realisations`.
         reuss: Reuss's tensor of each sample, shape of `realisations`.
         iterations: of each load, shape (n_realisations, n_conditions, m), count.

@@ -209,30 +209,18 @@ class _Medium:
         Raises:
             WorkerError: when a load does not converge.
         """
-        tensor = np.zeros((self.loads, self.loads))
-        solutions: list[Solution] = []
+        found = Effective(np.zeros((self.loads, self.loads)), [], [], [])
         for index, load in enumerate(np.eye(self.loads)):
-            found = self.solve(load, tolerance, None if guesses is None else guesses[index])
-            for other, solution in enumerate([*solutions, found]):
+            solution = self.solve(load, tolerance, None if guesses is None else guesses[index])
+            found.potentials.append(solution.potential)
+            found.iterations.append(solution.iterations)
+            found.residuals.append(solution.residual)
+            for other, potential in enumerate(found.potentials):
                 # Energy of the pair: mean flux, less the work of what is left out of balance.
-                left = self.slabs.dot(solution.potential, found.residual_force) / self.slabs.voxels
-                tensor[index, other] = tensor[other, index] = found.mean_flux[other] - left
-            # Only the potential is needed later.
-            solutions.append(
-                Solution(
-                    found.potential,
-                    found.residual_force[:, :0],
-                    found.mean_flux,
-                    found.iterations,
-                    found.residual,
-                )
-            )
-        return Effective(
-            tensor=tensor,
-            potentials=[solution.potential for solution in solutions],
-            iterations=[solution.iterations for solution in solutions],
-            residuals=[solution.residual for solution in solutions],
-        )
+                left = self.slabs.dot(potential, solution.residual_force) / self.slabs.voxels
+                energy = solution.mean_flux[other] - left
+                found.tensor[index, other] = found.tensor[other, index] = energy
+        return found
 
 
 class ElasticMedium(_Medium):

@@ -1,0 +1,349 @@
+"""Lattice thermal conductivity mode by mode, by phono3py in the relaxation-time approximation.
+
+κ = 1/V Σ weight · heat capacity · (v⊗v averaged over the star of q) · lifetime, with V the volume of all primitive
+cells of the mesh. It is the lattice's part only: electrons, where there are free ones, carry heat too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from phono3py import Phono3py
+from phonopy.phonon.grid import get_ir_grid_points
+from phonopy.physical_units import get_physical_units
+
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.job import SerialComm
+from hashigo.calculators.workers.lattice.crystal import SYMMETRY_TOLERANCE
+from hashigo.calculators.workers.lattice.force_constants import (
+    ForceConstants,
+    Integers,
+    phonopy_cell,
+    supercell_matrix,
+)
+from hashigo.errors import InputError, WorkerError
+
+Floats = NDArray[np.float64]
+
+#: Cartesian indices of the Voigt order xx, yy, zz, yz, xz, xy.
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+#: phono3py's group velocity is dν/dq in THz·Å, which is this many m/s.
+_METRES_PER_SECOND = 100.0
+_CUBIC_METRES = 1e-30
+_THZ = 1e12
+_NM = 1e-9
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Phonon modes at the irreducible wave vectors of a mesh; n_modes counts wave vectors times bands.
+
+    Attributes:
+        frequency: shape (n_modes,), THz.
+        heat_capacity: of one mode, shape (n_temperatures, n_modes), J/K.
+        lifetime: 1/(2·2π·Γ), shape (n_temperatures, n_modes), s; 0 where it is not defined, as for the acoustic modes
+            at Γ, which then carry nothing.
+        speed: magnitude of the group velocity, shape (n_modes,), m/s.
+        velocity_outer: v⊗v averaged over the star of q, xx yy zz yz xz xy, shape (n_modes, 6), m^2/s^2.
+        weight: number of wave vectors in the star, shape (n_modes,), count.
+        volume: number of wave vectors of the mesh times the volume of the primitive cell, m^3.
+    """
+
+    frequency: Floats
+    heat_capacity: Floats
+    lifetime: Floats
+    speed: Floats
+    velocity_outer: Floats
+    weight: Floats
+    volume: float
+
+    @property
+    def carriers(self) -> Floats:
+        """Conductivity by mode, Voigt, shape (n_temperatures, n_modes, 6), W/(m K)."""
+        scalar = self.weight * self.heat_capacity * self.lifetime / self.volume
+        return np.asarray(scalar[:, :, None] * self.velocity_outer[None])
+
+    def conductivity(self) -> Floats:
+        """Conductivity, shape (n_temperatures, 3, 3), W/(m K)."""
+        return voigt_to_tensor(self.carriers.sum(axis=1))
+
+    def mean_free_path(self) -> Floats:
+        """Speed times lifetime, shape (n_temperatures, n_modes), nm."""
+        return np.asarray(self.speed * self.lifetime / _NM)
+
+    def write(self, writer: ResultWriter, group: str) -> None:
+        """Write the modes as the mesoscale reads them.
+
+        Args:
+            writer: of the result file.
+            group: path below /data.
+        """
+        units = {
+            "frequency": "THz",
+            "heat_capacity": "J/K",
+            "lifetime": "s",
+            "speed": "m/s",
+            "velocity_outer": "m^2/s^2",
+            "weight": "dimensionless",
+            "volume": "m^3",
+        }
+        for name, unit in units.items():
+            writer.array(f"{group}/{name}", getattr(self, name), units=unit)
+
+
+def voigt_to_tensor(voigt: Floats) -> Floats:
+    """Symmetric tensors of components xx yy zz yz xz xy.
+
+    Args:
+        voigt: shape (..., 6), any unit.
+
+    Returns:
+        Shape (..., 3, 3), unit of `voigt`.
+    """
+    tensor = np.empty((*voigt.shape[:-1], 3, 3))
+    for index, (i, j) in enumerate(VOIGT):
+        tensor[..., i, j] = tensor[..., j, i] = voigt[..., index]
+    return tensor
+
+
+def build_anharmonic(
+    atoms: Atoms, supercell: Sequence[int] | Integers, constants: ForceConstants
+) -> Phono3py:
+    """A crystal with its force constants, ready for `mode_properties`.
+
+    Args:
+        atoms: conventional cell; lengths in Å.
+        supercell: of the force constants, repeats or matrix, count.
+        constants: of second and third order.
+    """
+    crystal = Phono3py(
+        phonopy_cell(atoms),
+        supercell_matrix=supercell_matrix(supercell),
+        primitive_matrix="auto",
+        symprec=SYMMETRY_TOLERANCE,
+        log_level=0,
+    )
+    crystal.fc2 = constants.second
+    crystal.fc3 = constants.third
+    return crystal
+
+
+def mode_properties(
+    crystal: Phono3py,
+    mesh: int,
+    temperatures: Sequence[float],
+    *,
+    isotopes: bool = True,
+    comm: Any = None,
+    progress: Callable[[float], None] | None = None,
+    batches: int = 1,
+) -> Modes:
+    """Heat capacity, velocity and lifetime of every mode of a mesh; ranks share the wave vectors.
+
+    Args:
+        crystal: with force constants of second and third order.
+        mesh: count of wave vectors along each reciprocal vector.
+        temperatures: K, above 0.
+        isotopes: whether the natural mix of isotopes scatters.
+        comm: communicator; serial without it.
+        progress: told the fraction of the mesh that is done, dimensionless.
+        batches: count of pieces after which progress is told.
+
+    Returns:
+        The same on every rank.
+
+    Raises:
+        WorkerError: when phono3py gives numbers that are not finite.
+    """
+    comm = comm or SerialComm()
+    crystal.mesh_numbers = [mesh] * 3
+    crystal.init_phph_interaction()
+    grid = crystal.grid
+    irreducible, weights, _ = get_ir_grid_points(grid)
+    points = np.asarray(grid.grg2bzg[irreducible], dtype=np.int64)
+    own = np.arange(comm.rank, len(points), comm.size)
+    found: dict[int, tuple[Floats, ...]] = {}
+    for number, piece in enumerate(np.array_split(own, min(batches, max(1, len(own))))):
+        found.update(_solve_points(crystal, points, piece, temperatures, isotopes))
+        if progress is not None:
+            progress((number + 1) / batches)
+    every: dict[int, tuple[Floats, ...]] = {}
+    for part in comm.allgather(found):
+        every.update(part)
+    ordered = [every[index] for index in range(len(points))]
+    volume = mesh**3 * float(crystal.primitive.volume) * _CUBIC_METRES
+    return _assemble(ordered, np.asarray(weights, dtype=float), volume)
+
+
+def _solve_points(
+    crystal: Phono3py, points: Integers, piece: Integers, temperatures: Sequence[float], isotopes: bool
+) -> dict[int, tuple[Floats, ...]]:
+    """Frequency, heat capacity, Γ, velocity and its star average at some grid points, in phono3py's units."""
+    if not len(piece):
+        return {}
+    crystal.run_thermal_conductivity(
+        temperatures=list(temperatures), is_isotope=isotopes, grid_points=points[piece], log_level=0
+    )
+    solved = crystal.thermal_conductivity
+    width = solved.gamma[0]
+    if isotopes:
+        width = width + solved.gamma_isotope[0]
+    # gv_by_gv is summed over the star, and the grid weights are the numbers of its arms.
+    star = solved.gv_by_gv / np.asarray(solved.grid_weights)[:, None, None]
+    return {
+        int(index): (
+            np.array(solved.frequencies[row]),
+            np.array(solved.mode_heat_capacities[:, row]),
+            np.array(width[:, row]),
+            np.array(solved.group_velocities[row]),
+            np.array(star[row]),
+        )
+        for row, index in enumerate(piece)
+    }
+
+
+def _assemble(points: list[tuple[Floats, ...]], weights: Floats, volume: float) -> Modes:
+    frequency = np.concatenate([point[0] for point in points])
+    capacity = np.concatenate([point[1] for point in points], axis=1)
+    width = np.concatenate([point[2] for point in points], axis=1)
+    velocity = np.concatenate([point[3] for point in points])
+    star = np.concatenate([point[4] for point in points])
+    if not all(np.isfinite(array).all() for array in (frequency, capacity, width, velocity, star)):
+        raise WorkerError("phono3py gave phonon modes with numbers that are not finite")
+    # A mode without scattering, or without frequency, has no lifetime and is taken out.
+    defined = (width > 0) & (frequency > 0)
+    lifetime = np.zeros_like(width)
+    lifetime[defined] = 1.0 / (4 * np.pi * width[defined] * _THZ)
+    return Modes(
+        frequency=frequency,
+        heat_capacity=capacity * get_physical_units().EV,
+        lifetime=lifetime,
+        speed=np.linalg.norm(velocity, axis=1) * _METRES_PER_SECOND,
+        velocity_outer=star * _METRES_PER_SECOND**2,
+        weight=np.repeat(weights, len(frequency) // len(weights)),
+        volume=volume,
+    )
+
+
+@dataclass(frozen=True)
+class MeshSeries:
+    """Conductivity over a series of meshes.
+
+    Attributes:
+        meshes: ascending numbers of wave vectors along each reciprocal vector, shape (n_meshes,), count.
+        conductivity: shape (n_meshes, n_temperatures, 3, 3), W/(m K).
+    """
+
+    meshes: Integers
+    conductivity: Floats
+
+    @property
+    def finest(self) -> Floats:
+        """Conductivity on the finest mesh, shape (n_temperatures, 3, 3), W/(m K)."""
+        return np.asarray(self.conductivity[-1])
+
+    def extrapolated(self) -> Floats | None:
+        """Limit of an infinite mesh: a least-squares line in 1/N through the last three meshes.
+
+        Returns:
+            Shape (n_temperatures, 3, 3), W/(m K); None with fewer than three meshes.
+        """
+        if len(self.meshes) < 3:
+            return None
+        inverse = 1.0 / self.meshes[-3:].astype(float)
+        last = self.conductivity[-3:]
+        slope = np.tensordot(inverse - inverse.mean(), last, axes=1) / np.sum((inverse - inverse.mean()) ** 2)
+        return np.asarray(last.mean(axis=0) - slope * inverse.mean())
+
+    def error(self) -> Floats | None:
+        """Estimated error of the finest mesh: its distance from the limit, or, of two meshes, their difference.
+
+        Returns:
+            Shape (n_temperatures, 3, 3), W/(m K); None with one mesh, which tells nothing of its error.
+        """
+        if len(self.meshes) < 2:
+            return None
+        limit = self.extrapolated()
+        other = self.conductivity[-2] if limit is None else limit
+        return np.asarray(np.abs(other - self.finest))
+
+    def converged(self, tolerance: float) -> bool:
+        """Whether the error of the trace, relative to the trace, is known and within a tolerance.
+
+        Args:
+            tolerance: dimensionless.
+        """
+        error = self.error()
+        if error is None:
+            return False
+        relative = np.trace(error, axis1=-2, axis2=-1) / np.trace(self.finest, axis1=-2, axis2=-1)
+        return bool(np.all(relative <= tolerance))
+
+
+def check_meshes(meshes: Sequence[int], name: str) -> Integers:
+    """Check a series of meshes.
+
+    Args:
+        meshes: count of wave vectors along each reciprocal vector.
+        name: key of the setting, for the message.
+
+    Returns:
+        Ascending, shape (n_meshes,), count.
+
+    Raises:
+        InputError: when there is none, one is repeated, or one is not positive.
+    """
+    series = sorted(int(mesh) for mesh in meshes)
+    if not series or series[0] < 1 or len(set(series)) < len(series):
+        raise InputError(
+            f"{name} is {list(meshes)}; give different positive numbers", fix=f"set {name} to [7, 9, 11]"
+        )
+    return np.array(series, dtype=np.int64)
+
+
+def member_conductivity(fine: Floats, coarse: Floats, members: Floats) -> Floats:
+    """Conductivity of each member on the fine mesh: that of the mean model times a ratio on the coarse mesh.
+
+    Args:
+        fine: of the mean model on the fine mesh, shape (n_temperatures, 3, 3), W/(m K).
+        coarse: of the mean model on the coarse mesh, shape (n_temperatures, 3, 3), W/(m K).
+        members: on the coarse mesh, shape (n_members, n_temperatures, 3, 3), W/(m K).
+
+    Returns:
+        Shape (n_members, n_temperatures, 3, 3), W/(m K); the ratio is that of the traces.
+    """
+    ratio = np.trace(members, axis1=-2, axis2=-1) / np.trace(coarse, axis1=-2, axis2=-1)
+    return np.asarray(ratio[..., None, None] * fine)
+
+
+def cumulative(modes: Modes, points: int = 200) -> tuple[Floats, Floats]:
+    """Conductivity carried by modes of up to a mean free path.
+
+    Args:
+        modes: of one mesh.
+        points: count of mean free paths.
+
+    Returns:
+        Mean free paths, shape (n,), nm, evenly spaced on a logarithmic scale; and a third of the trace of the
+        conductivity carried up to each, shape (n_temperatures, n), W/(m K).
+    """
+    paths = modes.mean_free_path()
+    carried = modes.carriers[..., :3].sum(axis=-1) / 3
+    carries = carried > 0
+    if not carries.any():
+        raise WorkerError("no phonon mode carries heat", fix="check the force constants")
+    # Paths of modes that carry less than a millionth together would stretch the scale.
+    low = np.quantile(paths[carries], 1e-3)
+    grid = np.geomspace(low, paths[carries].max() * (1 + 1e-12), points)
+    sums = []
+    for path, kappa in zip(paths, carried, strict=True):
+        order = np.argsort(path, kind="stable")
+        total = np.concatenate([[0.0], np.cumsum(kappa[order])])
+        sums.append(total[np.searchsorted(path[order], grid, side="right")])
+    return grid, np.array(sums)
