@@ -60,7 +60,6 @@ def _existing_config() -> Any:
 def _make_profile(config: Any) -> str:
     from aiida.manage.configuration import create_profile
     from aiida.manage.configuration.settings import AiiDAConfigDir
-
     from aiida.plugins import BrokerFactory
 
     # The broker is there for a daemon later on; `hashigo run` does not speak to it.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, calcfunction, if_, while_
-from aiida.orm import Dict, StructureData, Str
+from aiida.orm import Dict, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData

@@ -81,7 +81,6 @@ def _parameters(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
 def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> tuple[Any, dict[str, Any]]:
     """Process class and inputs of one frame; `structure` is a StructureData, `code` runs pw.x."""
     from aiida import orm
-
     from aiida.plugins import WorkflowFactory
     from aiida_pseudo.data.pseudo import UpfData
 
@@ -90,7 +89,7 @@ def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> t
     kpoints = orm.KpointsData()
     if kind == "atom":
         kpoints.set_kpoints_mesh([1, 1, 1])
-        parameters["SYSTEM"]["starting_magnetization"] = {name: 0.5 for name in structure.get_kind_names()}
+        parameters["SYSTEM"]["starting_magnetization"] = dict.fromkeys(structure.get_kind_names(), 0.5)
     else:
         offset = [0.5] * 3 if settings["shifted_mesh"] else [0.0] * 3
         kpoints.set_kpoints_mesh(kpoint_mesh(structure.cell, settings["kpoint_spacing"]), offset=offset)

@@ -147,11 +147,14 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     settings = {**DEFAULTS, **parameters}
     if not 0 < settings["displacement"] <= 0.2:
         raise InputError(
-            f"phonons.displacement is {settings['displacement']} Å, not a small positive length", fix="set it to 0.03"
+            f"phonons.displacement is {settings['displacement']} Å, not a small positive length",
+            fix="set it to 0.03",
         )
     for name, least in (("snapshots", 1), ("mesh", 1), ("band_points", 2)):
         if settings[name] < least:
-            raise InputError(f"phonons.{name} is {settings[name]}, less than {least}", fix=f"set it to {DEFAULTS[name]}")
+            raise InputError(
+                f"phonons.{name} is {settings[name]}, less than {least}", fix=f"set it to {DEFAULTS[name]}"
+            )
     if not settings["temperatures"] or min(settings["temperatures"]) < 0:
         raise InputError(f"phonons.temperatures is {settings['temperatures']}; give temperatures from 0 K up")
     if settings["imaginary_tolerance"] > 0:
@@ -228,7 +231,12 @@ def own_phonons(
     if fit is None or not fit.serves(lattice):
         fit = Fit(lattice, 2)
     dataset = random_dataset(
-        model, lattice, int(settings["snapshots"]), float(settings["displacement"]), int(settings["seed"]), paired=True
+        model,
+        lattice,
+        int(settings["snapshots"]),
+        float(settings["displacement"]),
+        int(settings["seed"]),
+        paired=True,
     )
     return phonons(lattice, fit.solve(dataset), path, *_mesh(settings))
 
@@ -324,7 +332,11 @@ def _write_quantities(writer: ResultWriter, result: Result) -> None:
     conditions = [{"temperature": float(t)} for t in result.mean.thermal.temperatures]
     for row, name in enumerate(THERMAL):
         _write_quantity(
-            writer, name, result.mean.thermal.rows[row], [m.thermal.rows[row] for m in result.members], conditions
+            writer,
+            name,
+            result.mean.thermal.rows[row],
+            [m.thermal.rows[row] for m in result.members],
+            conditions,
         )
     if result.mean.gamma is not None:
         members = [[m.gamma] for m in result.members if m.gamma is not None]
@@ -364,5 +376,8 @@ def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
         "residual_force": reference.residual,
         "residual_force_unit": "eV/Å",
         "residual_subtracted": reference.residual is not None,
-        "optical_frequency_gamma": {"symfc": reference.symfc.gamma, "reference_cell": reference.potential.gamma},
+        "optical_frequency_gamma": {
+            "symfc": reference.symfc.gamma,
+            "reference_cell": reference.potential.gamma,
+        },
     }

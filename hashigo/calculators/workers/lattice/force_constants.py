@@ -91,9 +91,7 @@ def supercell_matrix(supercell: Sequence[int] | Sequence[Sequence[int]] | Intege
     return np.asarray(np.rint(matrix), dtype=np.int64)
 
 
-def build_lattice(
-    atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int]] | Integers
-) -> Phonopy:
+def build_lattice(atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Phonopy:
     """Supercell, primitive cell and symmetry of a crystal, in its own Cartesian axes.
 
     Args:
@@ -312,7 +310,9 @@ def frames_dataset(lattice: Phonopy, frames: Sequence[Frame]) -> Dataset:
             left_out.append(index)
             continue
         if frame.forces is None:
-            raise InputError(f"reference frame {index} has no forces", fix="compute it again, or leave it out")
+            raise InputError(
+                f"reference frame {index} has no forces", fix="compute it again, or leave it out"
+            )
         displacement, order = match_sites(cell, frame, index)
         if np.abs(displacement).max() < UNDISPLACED:
             residual = frame.forces[order]

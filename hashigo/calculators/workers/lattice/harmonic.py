@@ -43,7 +43,9 @@ class BandPath:
     def ranges(self) -> list[tuple[int, int]]:
         """First row of each line and the row after its last."""
         stops = np.cumsum([len(segment) for segment in self.segments])
-        return [(int(stop) - len(segment), int(stop)) for stop, segment in zip(stops, self.segments, strict=True)]
+        return [
+            (int(stop) - len(segment), int(stop)) for stop, segment in zip(stops, self.segments, strict=True)
+        ]
 
     def distances(self, primitive_cell: Floats) -> Floats:
         """Length along the path, without jumps between lines that do not meet.
@@ -176,9 +178,7 @@ def mesh_properties(
     lattice.force_constants = constants.second
     lattice.run_mesh([mesh] * 3, is_gamma_center=True)
     lattice.run_total_dos()
-    spectrum = Spectrum(
-        np.asarray(lattice.total_dos.frequency_points), np.asarray(lattice.total_dos.dos)
-    )
+    spectrum = Spectrum(np.asarray(lattice.total_dos.frequency_points), np.asarray(lattice.total_dos.dos))
     lattice.run_thermal_properties(temperatures=list(temperatures), exclude_gamma_acoustic=True)
     found = lattice.thermal_properties
     rows = np.array([found.free_energy, found.entropy, found.heat_capacity])

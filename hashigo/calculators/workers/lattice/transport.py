@@ -39,6 +39,9 @@ _CUBIC_METRES = 1e-30
 _THZ = 1e12
 _NM = 1e-9
 
+#: Share of the conductivity below which the cumulative curve begins, dimensionless.
+NEGLIGIBLE = 1e-4
+
 
 @dataclass(frozen=True)
 class Modes:
@@ -335,15 +338,16 @@ def cumulative(modes: Modes, points: int = 200) -> tuple[Floats, Floats]:
     """
     paths = modes.mean_free_path()
     carried = modes.carriers[..., :3].sum(axis=-1) / 3
-    carries = carried > 0
-    if not carries.any():
+    if not (carried.sum(axis=1) > 0).all():
         raise WorkerError("no phonon mode carries heat", fix="check the force constants")
-    # Paths of modes that carry less than a millionth together would stretch the scale.
-    low = np.quantile(paths[carries], 1e-3)
-    grid = np.geomspace(low, paths[carries].max() * (1 + 1e-12), points)
     sums = []
     for path, kappa in zip(paths, carried, strict=True):
         order = np.argsort(path, kind="stable")
-        total = np.concatenate([[0.0], np.cumsum(kappa[order])])
-        sums.append(total[np.searchsorted(path[order], grid, side="right")])
-    return grid, np.array(sums)
+        sums.append((path[order], np.cumsum(kappa[order])))
+    # Standing waves with paths of 1e-40 nm carry nothing and would stretch the scale.
+    low = min(path[np.searchsorted(total, NEGLIGIBLE * total[-1])] for path, total in sums)
+    grid = np.geomspace(low, paths.max() * (1 + 1e-12), points)
+    steps = [
+        np.concatenate([[0.0], total])[np.searchsorted(path, grid, side="right")] for path, total in sums
+    ]
+    return grid, np.array(steps)

@@ -1,0 +1,444 @@
+"""Task "conductivity": lattice thermal conductivity over a series of meshes, with the committee at a coarse one.
+
+The value is that of the finest mesh. Its mesh error is estimated from the series, and the committee's spread is taken
+as ratios at the coarse mesh, where a member costs little.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hashigo.calculators.frames import Frame, read_frames
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.job import Job, SerialComm
+from hashigo.calculators.workers.lattice.crystal import read_structure
+from hashigo.calculators.workers.lattice.force_constants import (
+    Fit,
+    ForceConstants,
+    build_lattice,
+    frames_dataset,
+    frames_supercell,
+    model_dataset,
+    random_dataset,
+    supercell_matrix,
+)
+from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
+from hashigo.calculators.workers.lattice.transport import (
+    MeshSeries,
+    Modes,
+    build_anharmonic,
+    check_meshes,
+    cumulative,
+    member_conductivity,
+    mode_properties,
+)
+from hashigo.calculators.workers.polynomial import committee_for
+from hashigo.calculators.workers.potential import Committee, Model
+from hashigo.errors import InputError
+
+TASK_VERSION = 1
+
+Floats = NDArray[np.float64]
+
+#: Parameters and their defaults: displacement in Å, temperatures in K, tolerance relative.
+DEFAULTS: dict[str, Any] = {
+    "potential": None,
+    "supercell": [2, 2, 2],
+    "snapshots": 20,
+    "displacement": 0.03,
+    "meshes": [7, 9, 11, 13],
+    "coarse_mesh": 7,
+    "temperatures": [300.0],
+    "isotopes": True,
+    "tolerance": 0.05,
+    "seed": 0,
+}
+
+#: Cost of force constants, in the unit of a mesh: that of 8^6 pairs of wave vectors.
+_FIT_COST = 8.0**6
+#: Pieces of a mesh after which progress is told.
+_BATCHES = 10
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """Conductivity from the reference's own frames, beside the potential's on the same cell and displacements.
+
+    Attributes:
+        reference: a third of the trace, shape (n_temperatures,), W/(m K).
+        potential: a third of the trace, shape (n_temperatures,), W/(m K).
+        frames: count of frames used.
+    """
+
+    reference: Floats
+    potential: Floats
+    frames: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the task computes.
+
+    Attributes:
+        series: conductivity of the mean potential over the meshes.
+        fine: its modes on the finest mesh.
+        coarse: its modes on the coarse mesh.
+        members: modes of each member on the coarse mesh.
+        cross_check: from the reference's frames, or why there is none.
+    """
+
+    series: MeshSeries
+    fine: Modes
+    coarse: Modes
+    members: list[Modes] = field(default_factory=list)
+    cross_check: CrossCheck | str = "no reference frames were given"
+
+    def member_values(self) -> Floats | None:
+        """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members."""
+        if not self.members:
+            return None
+        coarse = np.array([modes.conductivity() for modes in self.members])
+        return member_conductivity(self.series.finest, self.coarse.conductivity(), coarse)
+
+    def components(self) -> dict[str, Floats]:
+        """Parts of the standard uncertainty, each of shape (n_temperatures, 3, 3), W/(m K).
+
+        Without an estimate of the mesh error there is none: the model's part alone would be taken for the whole.
+        """
+        error = self.series.error()
+        if error is None:
+            return {}
+        values = self.member_values()
+        parts = {"mesh": error}
+        if values is not None and len(values) > 1:
+            parts["model"] = values.std(axis=0, ddof=1)
+        return parts
+
+
+def run(job: Job) -> None:
+    """Compute the conductivity at the relaxed cells of the input "elasticity" with the input "potential".
+
+    Raises:
+        InputError: when parameters or inputs do not fit.
+        WorkerError: when a computation gives no finite numbers.
+    """
+    # Read when phono3py first uses its thread pool.
+    os.environ.setdefault("RAYON_NUM_THREADS", str(job.threads))
+    settings = check_settings(job.parameters)
+    cells = read_relaxed(job.inputs["elasticity"])
+    elements = sorted(set(cells.mean.get_chemical_symbols()))
+    committee = committee_for(job.inputs, settings["potential"], elements)
+    structure, frames = None, []
+    if "frames" in job.inputs and "structure" in job.inputs:
+        structure, frames = read_structure(job.inputs["structure"]), read_frames(job.inputs["frames"])
+    result = compute(committee, cells, settings, structure, frames, job)
+    if result is not None:
+        write(job, result, settings)
+
+
+def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in defaults and check them.
+
+    Args:
+        parameters: any of `DEFAULTS`; displacement in Å, temperatures in K, tolerance dimensionless.
+
+    Raises:
+        InputError: names the parameter and what to do.
+    """
+    unknown = sorted(set(parameters) - set(DEFAULTS))
+    if unknown:
+        raise InputError(
+            f"conductivity.{unknown[0]} is not a parameter of the stage",
+            fix=f"known are {', '.join(DEFAULTS)}",
+        )
+    settings = {**DEFAULTS, **parameters}
+    supercell_matrix(settings["supercell"])
+    check_meshes(settings["meshes"], "conductivity.meshes")
+    check_meshes([settings["coarse_mesh"]], "conductivity.coarse_mesh")
+    if not 0 < settings["displacement"] <= 0.2:
+        raise InputError(
+            f"conductivity.displacement is {settings['displacement']} Å, not a small positive length",
+            fix="set it to 0.03",
+        )
+    if settings["snapshots"] < 1:
+        raise InputError(
+            f"conductivity.snapshots is {settings['snapshots']}, less than 1", fix="set it to 20"
+        )
+    if not settings["temperatures"] or min(settings["temperatures"]) <= 0:
+        raise InputError(
+            f"conductivity.temperatures is {settings['temperatures']}", fix="give temperatures above 0 K"
+        )
+    if not settings["tolerance"] > 0:
+        raise InputError(
+            f"conductivity.tolerance is {settings['tolerance']}, and must be positive", fix="set it to 0.05"
+        )
+    return settings
+
+
+class _Progress:
+    """Work done and to do on this rank, in pairs of wave vectors."""
+
+    def __init__(self, job: Job | None, settings: Mapping[str, Any], models: int) -> None:
+        self._job = job
+        size = job.comm.size if job is not None else 1
+        each = _FIT_COST + float(settings["coarse_mesh"]) ** 6
+        meshes = [float(mesh) ** 6 for mesh in settings["meshes"]]
+        self._total = -(-models // size) * each + sum(meshes) / size
+        self._size = size
+        self._done = 0.0
+
+    def model(self, coarse_mesh: int) -> None:
+        """One model's force constants and coarse mesh are done."""
+        self.add(_FIT_COST + float(coarse_mesh) ** 6, "force constants of the committee")
+
+    def add(self, amount: float, text: str) -> None:
+        """An amount is done."""
+        self._done += amount
+        self.tell(self._done, text)
+
+    def tell(self, done: float, text: str) -> None:
+        """Tell an amount without keeping it."""
+        if self._job is not None:
+            self._job.progress(min(done, self._total), self._total, text)
+
+    def mesh(self, mesh: int, fraction: float) -> None:
+        """A fraction of a mesh is done."""
+        work = float(mesh) ** 6 / self._size
+        self.tell(self._done + fraction * work, f"conductivity, mesh {mesh}")
+        if fraction >= 1:
+            self._done += work
+
+
+def compute(
+    committee: Committee,
+    cells: RelaxedCells,
+    settings: Mapping[str, Any],
+    structure: Atoms | None = None,
+    frames: Sequence[Frame] = (),
+    job: Job | None = None,
+) -> Result | None:
+    """Conductivity by the mean potential, by every member, and from the reference's frames.
+
+    Ranks share the models first, then the wave vectors of each mesh.
+
+    Args:
+        committee: mean model and members.
+        cells: relaxed by each of them.
+        settings: complete, of `check_settings`.
+        structure: conventional cell at the reference's lattice constant, lengths in Å; needed with `frames`.
+        frames: of the reference, for the cross-check; may be empty.
+        job: gives communicator and progress; serial without it.
+
+    Returns:
+        The result on rank 0, None on the others.
+
+    Raises:
+        InputError: when cells and committee, or frames and structure, do not belong together.
+    """
+    cells.check(committee)
+    comm = job.comm if job is not None else SerialComm()
+    progress = _Progress(job, settings, 1 + len(cells.members))
+    constants, coarse = _committee_modes(committee, cells, settings, comm, progress)
+    check: CrossCheck | str | None = None
+    if comm.rank == comm.size - 1 and structure is not None and frames:
+        check = cross_check(structure, committee.mean, frames, settings)
+    series, fine = _mesh_series(cells.mean, comm.bcast(constants), coarse.get(0), settings, comm, progress)
+    parts = comm.gather((coarse, check), root=0)
+    if comm.rank != 0:
+        return None
+    found = {index: modes for part, _ in parts for index, modes in part.items()}
+    members = [found[index] for index in range(1, len(found))]
+    progress.tell(np.inf, "conductivity")
+    return Result(series, fine, found[0], members, parts[-1][1] or "no reference frames were given")
+
+
+def _committee_modes(
+    committee: Committee, cells: RelaxedCells, settings: Mapping[str, Any], comm: Any, progress: _Progress
+) -> tuple[ForceConstants | None, dict[int, Modes]]:
+    """Coarse modes of this rank's models by index, 0 being the mean's; and the mean's force constants on rank 0."""
+    models: list[Model] = [committee.mean, *committee.members]
+    atoms = [cells.mean, *cells.members]
+    fit: Fit | None = None
+    mean: ForceConstants | None = None
+    modes: dict[int, Modes] = {}
+    for index in range(comm.rank, len(models), comm.size):
+        lattice = build_lattice(atoms[index], settings["supercell"])
+        if fit is None or not fit.serves(lattice):
+            fit = Fit(lattice, 3)
+        constants = fit.solve(
+            random_dataset(
+                models[index],
+                lattice,
+                int(settings["snapshots"]),
+                float(settings["displacement"]),
+                int(settings["seed"]),
+            )
+        )
+        modes[index] = _modes(atoms[index], settings["supercell"], constants, settings)
+        mean = constants if index == 0 else mean
+        progress.model(int(settings["coarse_mesh"]))
+    return mean, modes
+
+
+def _modes(atoms: Atoms, supercell: Any, constants: ForceConstants, settings: Mapping[str, Any]) -> Modes:
+    return mode_properties(
+        build_anharmonic(atoms, supercell, constants),
+        int(settings["coarse_mesh"]),
+        settings["temperatures"],
+        isotopes=bool(settings["isotopes"]),
+    )
+
+
+def _mesh_series(
+    atoms: Atoms,
+    constants: ForceConstants,
+    coarse: Modes | None,
+    settings: Mapping[str, Any],
+    comm: Any,
+    progress: _Progress,
+) -> tuple[MeshSeries, Modes]:
+    """Conductivity over the meshes, and the modes of the finest; the coarse mesh is not computed again."""
+    crystal = build_anharmonic(atoms, settings["supercell"], constants)
+    meshes = check_meshes(settings["meshes"], "conductivity.meshes")
+    coarse = comm.bcast(coarse)
+    values = []
+    fine: Modes | None = None
+    for mesh in (int(number) for number in meshes):
+        if mesh == int(settings["coarse_mesh"]):
+            fine = coarse
+            progress.mesh(mesh, 1.0)
+        else:
+            fine = mode_properties(
+                crystal,
+                mesh,
+                settings["temperatures"],
+                isotopes=bool(settings["isotopes"]),
+                comm=comm,
+                progress=lambda fraction, mesh=mesh: progress.mesh(mesh, fraction),  # type: ignore[misc]
+                batches=_BATCHES,
+            )
+        assert fine is not None
+        values.append(fine.conductivity())
+    assert fine is not None
+    return MeshSeries(meshes, np.array(values)), fine
+
+
+def cross_check(
+    structure: Atoms, model: Model, frames: Sequence[Frame], settings: Mapping[str, Any]
+) -> CrossCheck | str:
+    """Conductivity at the coarse mesh from the reference's frames and from a model on the same displacements.
+
+    Args:
+        structure: conventional cell at the reference's lattice constant; lengths in Å.
+        model: the potential.
+        frames: of the reference.
+        settings: complete, of `check_settings`.
+
+    Returns:
+        The two, or a sentence why the frames do not determine the third order.
+
+    Raises:
+        InputError: when no frame is a displaced supercell of the structure.
+    """
+    matrix = frames_supercell(structure, frames)
+    lattice = build_lattice(structure, matrix)
+    dataset = frames_dataset(lattice, frames)
+    fit = Fit(lattice, 3)
+    if fit.unknowns > dataset.displacements.size:
+        return (
+            f"{len(dataset.displacements)} frames are too few for {fit.unknowns} force constants of second and third "
+            "order"
+        )
+    traces = [
+        _modes(structure, matrix, fit.solve(data), settings).conductivity().trace(axis1=1, axis2=2) / 3
+        for data in (dataset, model_dataset(model, lattice, dataset.displacements))
+    ]
+    return CrossCheck(traces[0], traces[1], len(dataset.displacements))
+
+
+def write(job: Job, result: Result, settings: Mapping[str, Any]) -> None:
+    """Write the result file of the job.
+
+    Args:
+        job: gives the path.
+        result: of `compute`.
+        settings: complete, of `check_settings`.
+    """
+    temperatures = [float(t) for t in settings["temperatures"]]
+    series = result.series
+    with ResultWriter(job.output, task="conductivity", task_version=TASK_VERSION) as writer:
+        writer.quantity(
+            "lattice_thermal_conductivity",
+            series.finest,
+            conditions=[{"temperature": t} for t in temperatures],
+            components=result.components(),
+            members=result.member_values(),
+            calibrated=False,
+            converged=series.converged(float(settings["tolerance"])),
+        )
+        writer.array("temperatures", temperatures, units="K")
+        writer.array("mesh/series", series.meshes, units="dimensionless")
+        writer.array("mesh/kappa", series.conductivity, units="W/(m K)")
+        result.fine.write(writer, "modes/fine")
+        result.coarse.write(writer, "modes/coarse/mean")
+        for index, modes in enumerate(result.members):
+            modes.write(writer, f"modes/coarse/members/{index}")
+        paths, carried = cumulative(result.fine)
+        writer.array("cumulative/mean_free_path", paths, units="nm")
+        writer.array("cumulative/kappa", carried, units="W/(m K)")
+        writer.note("mesh", _mesh_note(series, settings))
+        writer.note("cross_check", _cross_check_note(result.cross_check, settings))
+        writer.note(
+            "scope",
+            {
+                "carriers": "phonons only; where there are free electrons they carry heat too",
+                "method": "relaxation-time approximation, three-phonon scattering"
+                + (" and isotopes" if settings["isotopes"] else ""),
+                "non_analytic_term": False,
+            },
+        )
+
+
+def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any]:
+    error, limit = series.error(), series.extrapolated()
+
+    def isotropic(tensors: Floats | None) -> list[float] | None:
+        return None if tensors is None else (np.trace(tensors, axis1=-2, axis2=-1) / 3).tolist()
+
+    method = {1: "not known: one mesh tells nothing of its error", 2: "difference of the two meshes"}
+    return {
+        "meshes": series.meshes.tolist(),
+        "kappa": isotropic(series.conductivity),
+        "extrapolated": isotropic(limit),
+        "error": isotropic(error),
+        "error_is": method.get(
+            len(series.meshes),
+            "distance from a least-squares line in 1/N through the last three meshes at 1/N = 0",
+        ),
+        "unit": "W/(m K)",
+        "tolerance": float(settings["tolerance"]),
+        "converged": series.converged(float(settings["tolerance"])),
+        "coarse_mesh": int(settings["coarse_mesh"]),
+    }
+
+
+def _cross_check_note(check: CrossCheck | str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(check, str):
+        return {"skipped": check}
+    return {
+        "what": "force constants by symfc from the reference's frames, and from the potential on the same displacements",
+        "kappa_reference": check.reference.tolist(),
+        "kappa_potential": check.potential.tolist(),
+        "temperatures": [float(t) for t in settings["temperatures"]],
+        "unit": "W/(m K)",
+        "mesh": int(settings["coarse_mesh"]),
+        "cell": "the reference's",
+        "frames": check.frames,
+    }
