@@ -10,16 +10,17 @@ from hashigo.provenance.entities import step_name
 from hashigo.provenance.graph import Data, Graph, Link, Process
 
 # Lengths in the picture's own unit, which is a pixel at its natural size.
-WIDTH, GAP, MARGIN = 168, 56, 16
-HEIGHT, SPACE, HEAD = 38, 14, 44
+WIDTH, GAP, MARGIN = 152, 48, 16
+HEIGHT, SPACE, HEAD, LANE = 38, 14, 44, 8
 #: Boxes and ellipses shown in one column, count; the rest is told by number.
 ROWS = 9
-CHARACTERS = 24
+CHARACTERS = 22
 INPUTS = ""
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 COLOURS = {"done": ("#e8f1fa", "#2f6ea5"), "failed": ("#fbe6e4", "#b3372b"), "cached": ("#f2f2ee", "#7a7a6a")}
 DATA_COLOURS = ("#f3f8ee", "#5b8a3a")
 LINE = "#8a94a0"
+LANE_COLOURS = ("#5b8a3a", "#2f6ea5", "#a8722a", "#7a5299", "#3a8a86", "#a34a5e")
 
 
 @dataclass
@@ -63,31 +64,36 @@ class Line:
 def provenance_svg(graph: Graph) -> str:
     """Draw a run.
 
-    Each stage is a column under its name; its jobs and functions are boxes, with like ones in one box, and the
-    data that others use, or that the run returned, are ellipses below what made them.
+    Each stage is a column under its name; its jobs and functions are boxes, with like ones in one box. Data that
+    others use, or that the run returned, are ellipses below what made them. Data that is used further on than in
+    the next column has a lane of its own below the columns.
 
     Returns:
         One `<svg>` element. Equal graphs give equal pictures.
     """
     items = {item.key: item for item in [*_processes(graph), *_data(graph)]}
-    lines = _lines(graph, items)
     columns = _columns(graph, items)
     hidden = _place(columns)
-    shown = {item.key for column in columns.values() for item in column if item.y}
-    lines = [line for line in lines if line.source in shown and line.target in shown]
-    width = len(columns) * (WIDTH + GAP) - GAP + 2 * MARGIN
-    lowest = max((item.y for column in columns.values() for item in column), default=HEAD)
-    height = lowest + HEIGHT + SPACE + (HEIGHT if any(hidden.values()) else 0) + MARGIN
-    drawn = [_column(name, index, graph, hidden[name], height) for index, name in enumerate(columns)]
-    drawn += [_line(line, items) for line in lines]
-    drawn += [_item(items[key]) for key in items if key in shown]
-    label = escape(
-        f"Provenance of {graph.root.label}: {len(graph.processes)} processes, {len(graph.data)} data nodes"
-    )
+    shown = {key: item for key, item in items.items() if item.y}
+    lines = [line for line in _lines(graph, items) if line.source in shown and line.target in shown]
+    lanes = {line.source: None for line in lines if _is_far(line, items)}
+    floor = max((item.y for item in shown.values()), default=HEAD) + HEIGHT + SPACE
+    floor += HEIGHT // 2 if any(hidden.values()) else 0
+    height = floor + LANE * len(lanes) + MARGIN // 2
+    drawn = [_column(name, index, graph, hidden[name], floor) for index, name in enumerate(columns)]
+    places = {source: (number, floor + LANE * (number + 1) - 4) for number, source in enumerate(lanes)}
+    drawn += [_line(line, items, places) for line in lines]
+    drawn += [_item(item) for item in shown.values()]
+    return _frame(graph, len(columns) * (WIDTH + GAP) - GAP + 2 * MARGIN, height, drawn)
+
+
+def _frame(graph: Graph, width: int, height: int, drawn: Sequence[str]) -> str:
+    counts = f"{len(graph.processes)} processes, {len(graph.data)} data nodes"
+    label = escape(f"Provenance of {graph.root.label}: {counts}")
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
-        f"style='max-width:100%;height:auto' role='img' aria-label='{label}' {FONT} font-size='11'>\n"
-        f"<title>{label}</title>\n" + "\n".join(drawn) + "\n</svg>\n"
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' "
+        f"height='{height}' style='max-width:100%;height:auto' role='img' aria-label='{label}' {FONT} "
+        f"font-size='11'>\n<title>{label}</title>\n" + "\n".join(drawn) + "\n</svg>\n"
     )
 
 
@@ -95,13 +101,13 @@ def _processes(graph: Graph) -> list[Item]:
     """Jobs and functions by stage and kind; a stage that ran none is shown as itself."""
     callers = {process.caller for process in graph.processes.values()}
     items: dict[str, Item] = {}
+    tasks = {link.process: str(graph.data[link.data].value) for link in graph.links if link.label == "task"}
     for process in graph.processes.values():
         if process.kind == "workflow" and (process.uuid in callers or process.caller is None):
             continue
         key = _process_key(process)
-        item = items.setdefault(
-            key, Item(key, process.stage, _process_text(process), process.label, "cached")
-        )
+        text = tasks.get(process.uuid) or step_name(process.name)
+        item = items.setdefault(key, Item(key, process.stage, text, process.label, "cached"))
         item.members.append(process.uuid)
         item.status = _worst(item.status, process)
     return list(items.values()) or [_alone(graph.root)]
@@ -113,11 +119,6 @@ def _alone(root: Process) -> Item:
 
 def _process_key(process: Process) -> str:
     return f"process {process.stage} {process.label} {step_name(process.name)}"
-
-
-def _process_text(process: Process) -> str:
-    name = step_name(process.name)
-    return name if name != process.label else process.label
 
 
 def _worst(status: str, process: Process) -> str:
@@ -206,11 +207,12 @@ def _column(name: str, index: int, graph: Graph, hidden: int, height: int) -> st
     mark = " (failed)" if failed else ""
     colour = COLOURS["failed"][1] if failed else "#333"
     parts = [
-        f"<rect x='{x - 8}' y='8' width='{WIDTH + 16}' height='{height - 16}' rx='6' fill='#fafafa' stroke='#e0e0e0'/>",
+        f"<rect x='{x - 8}' y='8' width='{WIDTH + 16}' height='{height - 12}' rx='6' "
+        "fill='#fafafa' stroke='#e0e0e0'/>",
         _text(x + WIDTH // 2, MARGIN + 14, _short(title.replace("_", " ") + mark), colour, weight="bold"),
     ]
     if hidden:
-        parts.append(_text(x + WIDTH // 2, height - MARGIN - 10, f"… and {hidden} more", "#666"))
+        parts.append(_text(x + WIDTH // 2, height - 12, f"… and {hidden} more", "#666"))
     return "\n".join(parts)
 
 
@@ -249,33 +251,43 @@ def _short(text: str) -> str:
     return text if len(text) <= CHARACTERS else text[: CHARACTERS - 1] + "…"
 
 
-def _line(line: Line, items: Mapping[str, Item]) -> str:
-    """A curve: down to what was made, to the right to where it is used."""
+def _is_far(line: Line, items: Mapping[str, Item]) -> bool:
+    return items[line.target].x - items[line.source].x > WIDTH + GAP
+
+
+def _line(line: Line, items: Mapping[str, Item], lanes: Mapping[str, tuple[int, int]]) -> str:
+    """A curve down to what was made or across to the next column, or a way along a lane to one further on."""
     source, target = items[line.source], items[line.target]
     sy, ty = source.y + HEIGHT // 2, target.y + HEIGHT // 2
+    start, end, colour = source.x + WIDTH, target.x, LINE
     if source.x == target.x and target.is_data:
-        x, bulge = source.x, source.x - 14
-        path = f"M{x} {sy} C{bulge} {sy} {bulge} {ty} {x} {ty}"
+        bulge = end - 14
+        path = f"M{source.x} {sy} C{bulge} {sy} {bulge} {ty} {end} {ty}"
     elif source.x >= target.x:
-        x, bulge = source.x + WIDTH, source.x + WIDTH + 18
-        path = f"M{x} {sy} C{bulge} {sy} {bulge} {ty} {target.x + WIDTH} {ty}"
+        bulge = start + 18
+        path = f"M{start} {sy} C{bulge} {sy} {bulge} {ty} {target.x + WIDTH} {ty}"
+    elif not _is_far(line, items):
+        path = f"M{start} {sy} C{start + GAP // 2} {sy} {end - GAP // 2} {ty} {end} {ty}"
     else:
-        start, end = source.x + WIDTH, target.x
-        reach = max(GAP, (end - start) // 2)
-        path = f"M{start} {sy} C{start + reach} {sy} {end - reach} {ty} {end} {ty}"
-    return f"<path d='{path}' fill='none' stroke='{LINE}' stroke-width='1.1'><title>{escape(line.label)}</title></path>{_tip(target, path)}"
+        number, lane = lanes[line.source]
+        colour = LANE_COLOURS[number % len(LANE_COLOURS)]
+        aside = 12 + 4 * (number % len(LANE_COLOURS))
+        path = f"M{start} {sy} H{start + aside} V{lane} H{end - aside} V{ty} L{end} {ty}"
+    label = f"<title>{escape(line.label)}</title>"
+    style = f"fill='none' stroke='{colour}' stroke-width='1.2' stroke-linejoin='round'"
+    return f"<path d='{path}' {style}>{label}</path>" + _tip(target, path, colour)
 
 
-def _tip(target: Item, path: str) -> str:
+def _tip(target: Item, path: str, colour: str) -> str:
     """The point of an arrow at the end of a curve."""
-    x, y = (int(value) for value in path.split()[-2:])
+    x, y = (int(value.lstrip("L")) for value in path.split()[-2:])
     outwards = -6 if x == target.x else 6
-    return f"<path d='M{x} {y} l{outwards} -3 l0 6 z' fill='{LINE}'/>"
+    return f"<path d='M{x} {y} l{outwards} -3 l0 6 z' fill='{colour}'/>"
 
 
 def caption(graph: Graph) -> Iterable[str]:
     """What the shapes and colours of the picture mean, one sentence each."""
-    yield "Boxes are jobs and functions, ellipses are data; like ones of a stage stand in one box with their number."
+    yield "Boxes are jobs and functions, ellipses are data; like ones of a stage share one, with their number."
     if any(not process.ok for process in graph.processes.values()):
         yield "Red boxes failed."
     if any(process.cached_from for process in graph.processes.values()):

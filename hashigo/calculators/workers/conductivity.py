@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,23 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.frames import Frame, read_frames
-from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.job import Job, SerialComm
+from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result, write
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
     ForceConstants,
     build_lattice,
-    frames_dataset,
-    frames_supercell,
     model_dataset,
     random_dataset,
     supercell_matrix,
 )
+from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes
+from hashigo.calculators.workers.lattice.reference_frames import frames_dataset, frames_supercell
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.lattice.transport import (
-    MeshSeries,
     Modes,
     build_anharmonic,
-    check_meshes,
-    cumulative,
-    member_conductivity,
     mode_properties,
 )
 from hashigo.calculators.workers.polynomial import committee_for
@@ -67,61 +62,6 @@ _FIT_COST = 8.0**6
 _BATCHES = 10
 
 
-@dataclass(frozen=True)
-class CrossCheck:
-    """Conductivity from the reference's own frames, beside the potential's on the same cell and displacements.
-
-    Attributes:
-        reference: a third of the trace, shape (n_temperatures,), W/(m K).
-        potential: a third of the trace, shape (n_temperatures,), W/(m K).
-        frames: count of frames used.
-    """
-
-    reference: Floats
-    potential: Floats
-    frames: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the task computes.
-
-    Attributes:
-        series: conductivity of the mean potential over the meshes.
-        fine: its modes on the finest mesh.
-        coarse: its modes on the coarse mesh.
-        members: modes of each member on the coarse mesh.
-        cross_check: from the reference's frames, or why there is none.
-    """
-
-    series: MeshSeries
-    fine: Modes
-    coarse: Modes
-    members: list[Modes] = field(default_factory=list)
-    cross_check: CrossCheck | str = "no reference frames were given"
-
-    def member_values(self) -> Floats | None:
-        """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members."""
-        if not self.members:
-            return None
-        coarse = np.array([modes.conductivity() for modes in self.members])
-        return member_conductivity(self.series.finest, self.coarse.conductivity(), coarse)
-
-    def components(self) -> dict[str, Floats]:
-        """Parts of the standard uncertainty, each of shape (n_temperatures, 3, 3), W/(m K).
-
-        Without an estimate of the mesh error there is none: the model's part alone would be taken for the whole.
-        """
-        error = self.series.error()
-        if error is None:
-            return {}
-        values = self.member_values()
-        parts = {"mesh": error}
-        if values is not None and len(values) > 1:
-            parts["model"] = values.std(axis=0, ddof=1)
-        return parts
-
-
 def run(job: Job) -> None:
     """Compute the conductivity at the relaxed cells of the input "elasticity" with the input "potential".
 
@@ -140,7 +80,7 @@ def run(job: Job) -> None:
         structure, frames = read_structure(job.inputs["structure"]), read_frames(job.inputs["frames"])
     result = compute(committee, cells, settings, structure, frames, job)
     if result is not None:
-        write(job, result, settings)
+        write(job.output, result, settings, TASK_VERSION)
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -361,84 +301,3 @@ def cross_check(
         for data in (dataset, model_dataset(model, lattice, dataset.displacements))
     ]
     return CrossCheck(traces[0], traces[1], len(dataset.displacements))
-
-
-def write(job: Job, result: Result, settings: Mapping[str, Any]) -> None:
-    """Write the result file of the job.
-
-    Args:
-        job: gives the path.
-        result: of `compute`.
-        settings: complete, of `check_settings`.
-    """
-    temperatures = [float(t) for t in settings["temperatures"]]
-    series = result.series
-    with ResultWriter(job.output, task="conductivity", task_version=TASK_VERSION) as writer:
-        writer.quantity(
-            "lattice_thermal_conductivity",
-            series.finest,
-            conditions=[{"temperature": t} for t in temperatures],
-            components=result.components(),
-            members=result.member_values(),
-            calibrated=False,
-            converged=series.converged(float(settings["tolerance"])),
-        )
-        writer.array("temperatures", temperatures, units="K")
-        writer.array("mesh/series", series.meshes, units="dimensionless")
-        writer.array("mesh/kappa", series.conductivity, units="W/(m K)")
-        result.fine.write(writer, "modes/fine")
-        result.coarse.write(writer, "modes/coarse/mean")
-        for index, modes in enumerate(result.members):
-            modes.write(writer, f"modes/coarse/members/{index}")
-        paths, carried = cumulative(result.fine)
-        writer.array("cumulative/mean_free_path", paths, units="nm")
-        writer.array("cumulative/kappa", carried, units="W/(m K)")
-        writer.note("mesh", _mesh_note(series, settings))
-        writer.note("cross_check", _cross_check_note(result.cross_check, settings))
-        writer.note(
-            "scope",
-            {
-                "carriers": "phonons only; where there are free electrons they carry heat too",
-                "method": "relaxation-time approximation, three-phonon scattering"
-                + (" and isotopes" if settings["isotopes"] else ""),
-                "non_analytic_term": False,
-            },
-        )
-
-
-def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any]:
-    error, limit = series.error(), series.extrapolated()
-
-    def isotropic(tensors: Floats | None) -> list[float] | None:
-        return None if tensors is None else (np.trace(tensors, axis1=-2, axis2=-1) / 3).tolist()
-
-    method = {1: "not known: one mesh tells nothing of its error", 2: "difference of the two meshes"}
-    return {
-        "meshes": series.meshes.tolist(),
-        "kappa": isotropic(series.conductivity),
-        "extrapolated": isotropic(limit),
-        "error": isotropic(error),
-        "error_is": method.get(
-            len(series.meshes),
-            "distance from a least-squares line in 1/N through the last three meshes at 1/N = 0",
-        ),
-        "unit": "W/(m K)",
-        "tolerance": float(settings["tolerance"]),
-        "converged": series.converged(float(settings["tolerance"])),
-        "coarse_mesh": int(settings["coarse_mesh"]),
-    }
-
-
-def _cross_check_note(check: CrossCheck | str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(check, str):
-        return {"skipped": check}
-    return {
-        "what": "force constants by symfc from the reference's frames, and from the potential on the same displacements",
-        "kappa_reference": check.reference.tolist(),
-        "kappa_potential": check.potential.tolist(),
-        "temperatures": [float(t) for t in settings["temperatures"]],
-        "unit": "W/(m K)",
-        "mesh": int(settings["coarse_mesh"]),
-        "cell": "the reference's",
-        "frames": check.frames,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,10 @@ def band_path(lattice: Phonopy, points: int) -> BandPath:
     Source: Hinuma, Pizzi, Kumagai, Oba & Tanaka, Comput. Mater. Sci. 128, 140 (2017).
     """
     primitive = lattice.primitive
-    found = seekpath.get_path(primitive.totuple())
+    with warnings.catch_warnings():
+        # seekpath reads spglib's dataset in a way that spglib is going to drop.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = seekpath.get_path(primitive.totuple())
     lines = [[found["point_coords"][start], found["point_coords"][end]] for start, end in found["path"]]
     segments = get_band_qpoints(lines, npoints=points, rec_lattice=np.linalg.inv(primitive.cell))
     ends = tuple((_plain_label(start), _plain_label(end)) for start, end in found["path"])

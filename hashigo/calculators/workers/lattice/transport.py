@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from phono3py import Phono3py
 from phonopy.phonon.grid import get_ir_grid_points
 from phonopy.physical_units import get_physical_units
+from phonopy.structure.cells import guess_primitive_matrix
 
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.job import SerialComm
@@ -26,7 +27,7 @@ from hashigo.calculators.workers.lattice.force_constants import (
     phonopy_cell,
     supercell_matrix,
 )
-from hashigo.errors import InputError, WorkerError
+from hashigo.errors import WorkerError
 
 Floats = NDArray[np.float64]
 
@@ -125,10 +126,11 @@ def build_anharmonic(
         supercell: of the force constants, repeats or matrix, count.
         constants: of second and third order.
     """
+    cell = phonopy_cell(atoms)
     crystal = Phono3py(
-        phonopy_cell(atoms),
+        cell,
         supercell_matrix=supercell_matrix(supercell),
-        primitive_matrix="auto",
+        primitive_matrix=guess_primitive_matrix(cell, symprec=SYMMETRY_TOLERANCE),
         symprec=SYMMETRY_TOLERANCE,
         log_level=0,
     )
@@ -232,97 +234,6 @@ def _assemble(points: list[tuple[Floats, ...]], weights: Floats, volume: float) 
         weight=np.repeat(weights, len(frequency) // len(weights)),
         volume=volume,
     )
-
-
-@dataclass(frozen=True)
-class MeshSeries:
-    """Conductivity over a series of meshes.
-
-    Attributes:
-        meshes: ascending numbers of wave vectors along each reciprocal vector, shape (n_meshes,), count.
-        conductivity: shape (n_meshes, n_temperatures, 3, 3), W/(m K).
-    """
-
-    meshes: Integers
-    conductivity: Floats
-
-    @property
-    def finest(self) -> Floats:
-        """Conductivity on the finest mesh, shape (n_temperatures, 3, 3), W/(m K)."""
-        return np.asarray(self.conductivity[-1])
-
-    def extrapolated(self) -> Floats | None:
-        """Limit of an infinite mesh: a least-squares line in 1/N through the last three meshes.
-
-        Returns:
-            Shape (n_temperatures, 3, 3), W/(m K); None with fewer than three meshes.
-        """
-        if len(self.meshes) < 3:
-            return None
-        inverse = 1.0 / self.meshes[-3:].astype(float)
-        last = self.conductivity[-3:]
-        slope = np.tensordot(inverse - inverse.mean(), last, axes=1) / np.sum((inverse - inverse.mean()) ** 2)
-        return np.asarray(last.mean(axis=0) - slope * inverse.mean())
-
-    def error(self) -> Floats | None:
-        """Estimated error of the finest mesh: its distance from the limit, or, of two meshes, their difference.
-
-        Returns:
-            Shape (n_temperatures, 3, 3), W/(m K); None with one mesh, which tells nothing of its error.
-        """
-        if len(self.meshes) < 2:
-            return None
-        limit = self.extrapolated()
-        other = self.conductivity[-2] if limit is None else limit
-        return np.asarray(np.abs(other - self.finest))
-
-    def converged(self, tolerance: float) -> bool:
-        """Whether the error of the trace, relative to the trace, is known and within a tolerance.
-
-        Args:
-            tolerance: dimensionless.
-        """
-        error = self.error()
-        if error is None:
-            return False
-        relative = np.trace(error, axis1=-2, axis2=-1) / np.trace(self.finest, axis1=-2, axis2=-1)
-        return bool(np.all(relative <= tolerance))
-
-
-def check_meshes(meshes: Sequence[int], name: str) -> Integers:
-    """Check a series of meshes.
-
-    Args:
-        meshes: count of wave vectors along each reciprocal vector.
-        name: key of the setting, for the message.
-
-    Returns:
-        Ascending, shape (n_meshes,), count.
-
-    Raises:
-        InputError: when there is none, one is repeated, or one is not positive.
-    """
-    series = sorted(int(mesh) for mesh in meshes)
-    if not series or series[0] < 1 or len(set(series)) < len(series):
-        raise InputError(
-            f"{name} is {list(meshes)}; give different positive numbers", fix=f"set {name} to [7, 9, 11]"
-        )
-    return np.array(series, dtype=np.int64)
-
-
-def member_conductivity(fine: Floats, coarse: Floats, members: Floats) -> Floats:
-    """Conductivity of each member on the fine mesh: that of the mean model times a ratio on the coarse mesh.
-
-    Args:
-        fine: of the mean model on the fine mesh, shape (n_temperatures, 3, 3), W/(m K).
-        coarse: of the mean model on the coarse mesh, shape (n_temperatures, 3, 3), W/(m K).
-        members: on the coarse mesh, shape (n_members, n_temperatures, 3, 3), W/(m K).
-
-    Returns:
-        Shape (n_members, n_temperatures, 3, 3), W/(m K); the ratio is that of the traces.
-    """
-    ratio = np.trace(members, axis1=-2, axis2=-1) / np.trace(coarse, axis1=-2, axis2=-1)
-    return np.asarray(ratio[..., None, None] * fine)
 
 
 def cumulative(modes: Modes, points: int = 200) -> tuple[Floats, Floats]:

@@ -1,0 +1,143 @@
+"""What the task "phonons" computes, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.lattice.harmonic import THERMAL, BandPath, Difference, Phonons
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ReferenceRoutes:
+    """Phonons at the reference's cell: from its frames, and from the potential on the same displacements.
+
+    Attributes:
+        symfc: from the reference's frames.
+        potential: from the mean potential.
+        apart: their difference at the commensurate wave vectors.
+        frames: count of frames used.
+        left_out: indices of frames of another cell.
+        order: highest order fitted; 3 keeps the anharmonic part of the forces out of the second, number.
+        residual: largest component of the undisplaced supercell's forces, eV/Å; None when the reference has no such
+            frame and nothing was subtracted.
+    """
+
+    symfc: Phonons
+    potential: Phonons
+    apart: Difference
+    frames: int
+    left_out: tuple[int, ...]
+    order: int
+    residual: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the task computes.
+
+    Attributes:
+        path: wave vectors of the bands.
+        mean: of the mean potential at its own cell.
+        members: of the committee's members, in their order, each at its own cell.
+        reference: at the reference's cell; None without frames.
+    """
+
+    path: BandPath
+    mean: Phonons
+    members: list[Phonons] = field(default_factory=list)
+    reference: ReferenceRoutes | None = None
+
+
+def write(path: Path, result: Result, task_version: int) -> None:
+    """Write the result file of the task.
+
+    Args:
+        path: file to write.
+        result: of the task.
+        task_version: number of the task's version.
+    """
+    with ResultWriter(path, task="phonons", task_version=task_version) as writer:
+        _write_quantities(writer, result)
+        _write_route(writer, "", result.mean)
+        writer.array("bands/qpoints", result.path.qpoints, units="dimensionless")
+        if len(result.members) > 1:
+            spread = np.std([member.frequency for member in result.members], axis=0, ddof=1)
+            writer.array("bands/spread", spread, units="THz")
+        positions, labels = result.path.ticks(result.mean.distance)
+        writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
+        writer.note("gate", _gate_note(result))
+        if result.reference is not None:
+            _write_route(writer, "symfc/", result.reference.symfc)
+            _write_route(writer, "reference_cell/", result.reference.potential)
+            writer.note("comparison", _comparison_note(result.reference))
+
+
+def _write_route(writer: ResultWriter, group: str, route: Phonons) -> None:
+    writer.array(f"{group}bands/distance", route.distance, units="1/Å")
+    writer.array(f"{group}bands/frequency", route.frequency, units="THz")
+    writer.array(f"{group}dos/frequency", route.spectrum.frequency, units="THz")
+    writer.array(f"{group}dos/density", route.spectrum.density, units="1/THz")
+
+
+def _write_quantities(writer: ResultWriter, result: Result) -> None:
+    conditions = [{"temperature": float(t)} for t in result.mean.thermal.temperatures]
+    for row, name in enumerate(THERMAL):
+        _write_quantity(
+            writer,
+            name,
+            result.mean.thermal.rows[row],
+            [m.thermal.rows[row] for m in result.members],
+            conditions,
+        )
+    if result.mean.gamma is not None:
+        members = [[m.gamma] for m in result.members if m.gamma is not None]
+        _write_quantity(writer, "optical_frequency_gamma", np.array([result.mean.gamma]), members, [{}])
+
+
+def _write_quantity(
+    writer: ResultWriter, name: str, value: Floats, members: Sequence[Any], conditions: list[dict[str, float]]
+) -> None:
+    stack = np.array(members, dtype=float) if members else None
+    # One member has no spread.
+    parts = {"model": stack.std(axis=0, ddof=1)} if stack is not None and len(stack) > 1 else None
+    writer.quantity(name, value, conditions=conditions, members=stack, components=parts, calibrated=False)
+
+
+def _gate_note(result: Result) -> dict[str, Any]:
+    note = result.mean.gate.note()
+    # Between commensurate points a wave is interpolated: reported, not judged.
+    note["minimum_on_path"] = float(result.mean.frequency.min())
+    note["failed_members"] = [i for i, member in enumerate(result.members) if not member.gate.passed]
+    if result.reference is not None:
+        note["symfc_minimum"] = result.reference.symfc.gate.minimum
+        note["reference_cell_minimum"] = result.reference.potential.gate.minimum
+    return note
+
+
+def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
+    return {
+        "what": "potential against symfc on the reference's frames, same cell and displacements, commensurate q-points",
+        "maximum": reference.apart.maximum,
+        "rms": reference.apart.rms,
+        "unit": "THz",
+        "qpoints": len(reference.symfc.commensurate),
+        "frames": reference.frames,
+        "frames_left_out": len(reference.left_out),
+        "order": reference.order,
+        "residual_force": reference.residual,
+        "residual_force_unit": "eV/Å",
+        "residual_subtracted": reference.residual is not None,
+        "optical_frequency_gamma": {
+            "symfc": reference.symfc.gamma,
+            "reference_cell": reference.potential.gamma,
+        },
+    }
