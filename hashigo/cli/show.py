@@ -61,15 +61,11 @@ def results(identifier: str | None, as_json: bool) -> None:
 
     profile.load(create=False)
     from hashigo.workflows.engine import find_run
-    from hashigo.workflows.results import result_rows
+    from hashigo.workflows.results import results_content
 
     node = find_run(identifier)
     if as_json:
-        content = {
-            "study": node.inputs.study.get_dict(),
-            "results": [row.as_json() for row in result_rows(node)],
-        }
-        click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(results_content(node), indent=1, ensure_ascii=False))
         return
     from hashigo.cli.table import print_table
 

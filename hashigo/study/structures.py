@@ -34,7 +34,7 @@ def read_structure_file(path: Path) -> Atoms:
         raise InputError(
             f"{path.name} is of no known structure format", fix="use a CIF, a POSCAR or an extended XYZ file"
         ) from None
-    except (ValueError, IndexError, KeyError, StopIteration, AssertionError, OSError, RuntimeError) as error:
+    except Exception as error:  # ASE's readers raise whatever their parsing meets
         raise InputError(f"{path.name} cannot be read as a structure: {error!r}") from None
     if isinstance(atoms, list) or len(atoms) == 0:
         raise InputError(f"{path.name} holds no structure")

@@ -42,7 +42,8 @@ def convert(value: Any, unit: str) -> float:
     import pint
 
     try:
-        return float(_registry().Quantity(number, written).to(unit or "dimensionless").magnitude)
+        # Rounded where binary fractions differ: 1 µm is 1000 nm.
+        return float(f"{_registry().Quantity(number, written).to(unit or 'dimensionless').magnitude:.13g}")
     except pint.DimensionalityError:
         raise ValueError(f"{value!r} cannot be converted to {unit or 'a pure number'}") from None
     except (pint.UndefinedUnitError, pint.errors.DefinitionSyntaxError, AttributeError):

@@ -65,6 +65,14 @@ def result_rows(run: Any) -> list[ResultRow]:
     return rows
 
 
+def results_content(run: Any) -> dict[str, Any]:
+    """What `hashigo results --json` prints: the study, and every quantity with its full tensors."""
+    return {
+        "study": run.inputs.study.get_dict(),
+        "results": [row.as_json() for row in result_rows(run)],
+    }
+
+
 def rows_of(reader: ResultReader, stage: str, node: str) -> list[ResultRow]:
     """All quantities of one result file.
 
@@ -109,71 +117,111 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class TableLine:
-    """One line of the results table for people.
+    """One line of the results table for people: a number, or a component of a tensor.
 
     Attributes:
-        label: what it is, with its condition.
+        quantity: its key in the vocabulary.
+        symbol: with the component, e.g. "C_11".
+        condition: what it holds for, e.g. "300 K"; empty where it has none.
         value: number in `unit`; None where it is not known.
         uncertainty: standard uncertainty in `unit`; None where it is not known.
+        components: parts of the standard uncertainty, each in `unit`.
         marks: what the reader must know of it, e.g. "not converged".
+        node: uuid of the node that holds it.
     """
 
     stage: str
-    label: str
+    quantity: str
+    symbol: str
+    condition: str
     value: float | None
     uncertainty: float | None
+    components: dict[str, float]
     unit: str
     marks: tuple[str, ...]
+    node: str
+
+    @property
+    def label(self) -> str:
+        """Symbol and condition."""
+        return f"{self.symbol} ({self.condition})" if self.condition else self.symbol
 
 
-#: Distinct components of a tensor that are shown, by shape.
-_SHOWN: dict[tuple[int, ...], list[tuple[tuple[int, ...], str]]] = {
-    (6, 6): [((0, 0), "11"), ((0, 1), "12"), ((0, 2), "13"), ((2, 2), "33"), ((3, 3), "44"), ((5, 5), "66")],
-    (3, 3): [((0, 0), "xx"), ((1, 1), "yy"), ((2, 2), "zz")],
-    (3,): [((0,), ""), ((1,), ""), ((2,), "")],
+#: Components of a tensor that are shown, by shape: those of a group are shown once where they are equal.
+_SHOWN: dict[tuple[int, ...], list[list[tuple[tuple[int, ...], str]]]] = {
+    (6, 6): [
+        [((0, 0), "11"), ((1, 1), "22"), ((2, 2), "33")],
+        [((0, 1), "12"), ((0, 2), "13"), ((1, 2), "23")],
+        [((3, 3), "44"), ((4, 4), "55"), ((5, 5), "66")],
+    ],
+    (3, 3): [[((0, 0), "xx"), ((1, 1), "yy"), ((2, 2), "zz")]],
+    (3,): [[((0,), ""), ((1,), ""), ((2,), "")]],
 }
 _VECTOR = {"lattice_parameters": ("a", "b", "c")}
+#: Of a series over temperature, the table shows the row nearest to this, K.
+_ROOM = 300.0
 
 
 def table_lines(rows: list[ResultRow]) -> list[TableLine]:
-    """The table for people: distinct tensor components only, series shown at their first and room-temperature rows."""
-    lines: list[TableLine] = []
+    """The table for people: distinct components of tensors, and of a series over temperature the row nearest 300 K."""
+    nearest: dict[str, float] = {}
     for row in rows:
-        if row.conditions.get("temperature", 300.0) != 300.0:
-            continue
-        lines += _lines(row)
-    return lines
+        if "temperature" in row.conditions:
+            known = nearest.get(row.quantity, np.inf)
+            nearest[row.quantity] = min(known, row.conditions["temperature"], key=lambda t: abs(t - _ROOM))
+    return [
+        line
+        for row in rows
+        if row.conditions.get("temperature") == nearest.get(row.quantity)
+        for line in _lines(row)
+    ]
 
 
 def _lines(row: ResultRow) -> list[TableLine]:
     value = np.asarray(row.value, dtype=float)
-    spread = None if row.standard_uncertainty is None else np.asarray(row.standard_uncertainty, dtype=float)
-    # A spread of the committee stays marked until it is calibrated.
-    marks = [] if row.converged else ["not converged"]
-    if "model" in row.components and not row.calibrated:
-        marks.append("spread uncalibrated")
-    condition = ", ".join(_condition(k, v) for k, v in row.conditions.items())
     out: list[TableLine] = []
-    seen: list[float] = []
-    for index, suffix in _SHOWN.get(value.shape, [((), "")]):
-        number = float(value[index])
-        if seen and any(np.isclose(number, other, rtol=1e-3) for other in seen):
-            continue  # equal by symmetry, or as good as
-        seen.append(number)
-        symbol = _VECTOR[row.quantity][index[0]] if row.quantity in _VECTOR else row.symbol
-        label = f"{symbol}{'_' if suffix else ''}{suffix}{f' ({condition})' if condition else ''}"
-        uncertainty = None if spread is None else float(spread[index])
-        out.append(
-            TableLine(
-                row.stage,
-                label,
-                number if np.isfinite(number) else None,
-                uncertainty if uncertainty is not None and np.isfinite(uncertainty) else None,
-                row.unit,
-                tuple(marks),
-            )
-        )
+    for group in _SHOWN.get(value.shape, [[((), "")]]):
+        seen: list[float] = []
+        for index, suffix in group:
+            number = float(value[index])
+            noise = _part(row.components.get("sampling"), index) or 0.0
+            # Equal by symmetry, or as good as; of a random polycrystal, within three standard errors.
+            if any(abs(number - other) <= 1e-3 * abs(other) + 3 * noise for other in seen):
+                continue
+            seen.append(number)
+            out.append(_line(row, index, suffix))
     return out
+
+
+def _line(row: ResultRow, index: tuple[int, ...], suffix: str) -> TableLine:
+    symbol = _VECTOR[row.quantity][index[0]] if row.quantity in _VECTOR else row.symbol
+    parts = {key: _part(part, index) for key, part in row.components.items()}
+    return TableLine(
+        stage=row.stage,
+        quantity=row.quantity,
+        symbol=f"{symbol}_{suffix}" if suffix else symbol,
+        condition=", ".join(_condition(key, value) for key, value in row.conditions.items()),
+        value=_part(row.value, index),
+        uncertainty=_part(row.standard_uncertainty, index),
+        components={key: part for key, part in parts.items() if part is not None},
+        unit=row.unit,
+        marks=_marks(row),
+        node=row.node,
+    )
+
+
+def _marks(row: ResultRow) -> tuple[str, ...]:
+    marks = () if row.converged else ("not converged",)
+    # A spread of the committee stays marked until it is calibrated.
+    return (*marks, "spread uncalibrated") if "model" in row.components and not row.calibrated else marks
+
+
+def _part(values: Any, index: tuple[int, ...]) -> float | None:
+    """One component of a value as JSON knows it; None where it is not known."""
+    if values is None:
+        return None
+    number = float(np.asarray(values, dtype=float)[index])
+    return number if np.isfinite(number) else None
 
 
 def _condition(name: str, value: float) -> str:

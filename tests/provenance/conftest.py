@@ -56,6 +56,11 @@ def measure(structure, total):
     }
 
 
+@calcfunction
+def note(extra):
+    return orm.Int(len(extra.get_dict()))
+
+
 class StepWorkChain(WorkChain):
     """One stage: a job and two functions."""
 
@@ -139,30 +144,46 @@ def _code(folder):
         ).store()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def code(aiida_profile, tmp_path_factory):
     """bash on this machine, as the code of the jobs."""
     return _code(tmp_path_factory.mktemp("jobs"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ladder(code):
     """Run the ladder; returns its node."""
 
-    def run(study=None, extra=None, fail=False):
-        inputs = {"study": orm.Dict(STUDY if study is None else study), "code": code, "fail": orm.Bool(fail)}
-        inputs["extra"] = orm.Dict(extra or {"cutoff": 20.0})
+    def run(fail=False):
+        inputs = {
+            "study": orm.Dict(STUDY),
+            "code": code,
+            "extra": orm.Dict({"cutoff": 20.0}),
+            "fail": orm.Bool(fail),
+        }
         return run_get_node(LadderWorkChain, **inputs)[1]
 
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def done(ladder):
     """A ladder that finished."""
     node = ladder()
     assert node.is_finished_ok, node.exit_message
     return node
+
+
+@pytest.fixture(scope="session")
+def failed(ladder):
+    """A ladder whose second stage failed."""
+    return ladder(fail=True)
+
+
+@pytest.fixture(scope="session")
+def noted(aiida_profile):
+    """Run a function on a mapping, which costs next to nothing; returns its node."""
+    return lambda **content: run_get_node(note, extra=orm.Dict(content))[1]
 
 
 @pytest.fixture

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
+import zipfile
 from pathlib import Path
 
+import ase.io
+import h5py
 import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida.plugins import CalculationFactory
 
+from hashigo.errors import InputError
 from hashigo.provenance.crate import FORMAT
+from hashigo.provenance.formats import Format
+from hashigo.provenance.policy import PrivacyFailure
 
 STUDY = {"licence": "CC-BY-4.0", "title": "A ladder", "authors": [{"name": "Josiah Carberry"}]}
 CONTEXTS = Path(__file__).parents[1] / "data" / "contexts"
@@ -180,8 +191,8 @@ def test_zip_holds_the_same_files(crate, done, tmp_path, validate):
 
 
 @pytest.mark.parametrize("severity", ["REQUIRED", "RECOMMENDED"])
-def test_a_failed_run_can_be_exported(ladder, tmp_path, validate, severity):
-    target = FORMAT.write(ladder(fail=True), tmp_path / "failed")
+def test_a_failed_run_can_be_exported(failed, tmp_path, validate, severity):
+    target = FORMAT.write(failed, tmp_path / "failed")
     assert validate(target, severity) == []
     graph = json.loads((target / "ro-crate-metadata.json").read_text())["@graph"]
     failed = [entity for entity in graph if entity.get("actionStatus", "").endswith("FailedActionStatus")]
@@ -198,9 +209,9 @@ def test_a_single_job_can_be_exported(add_inputs, tmp_path, validate):
 
 
 @pytest.mark.parametrize("access", ["closed", "restricted"])
-def test_closed_data_is_described_only(ladder, tmp_path, validate, access):
+def test_closed_data_is_described_only(done, tmp_path, validate, access):
     study = {**STUDY, "access": {"reference": access}}
-    target = FORMAT.write(ladder(study), tmp_path / "crate")
+    target = FORMAT.write(done, tmp_path / "crate", study=study)
     assert not [name for name in contents(target) if name.startswith("data/reference")]
     graph = json.loads((target / "ro-crate-metadata.json").read_text())["@graph"]
     closed = [entity for entity in graph if entity.get("conditionsOfAccess") == access]
@@ -226,36 +237,41 @@ def person(monkeypatch):
         ("somebody@lab.example.org", "an e-mail address"),
     ],
 )
-def test_nothing_private_leaves(ladder, tmp_path, person, leak, kind):
-    node = ladder(extra={"note": leak})
+def test_nothing_private_leaves(noted, tmp_path, person, leak, kind):
+    node = noted(note=leak)
     for name in ("crate", "crate.zip"):
         with pytest.raises(PrivacyFailure, match="privacy") as failure:
-            FORMAT.write(node, tmp_path / name)
+            FORMAT.write(node, tmp_path / name, study=STUDY)
         assert any("data/inputs/extra" in finding.file for finding in failure.value.findings)
         assert any(kind in finding.kind for finding in failure.value.findings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_export_leaves_the_old_package(ladder, done, tmp_path):
+def test_a_refused_export_leaves_the_old_package(noted, done, tmp_path):
     target = FORMAT.write(done, tmp_path / "crate")
     before = {name: path.read_bytes() for name, path in contents(target).items()}
     with pytest.raises(InputError, match="already"):
         FORMAT.write(done, target)
     with pytest.raises(PrivacyFailure):
-        FORMAT.write(ladder(extra={"note": "/home/somebody/x"}), target, overwrite=True)
+        FORMAT.write(noted(note="/home/somebody/x"), target, overwrite=True, study=STUDY)
     assert {name: path.read_bytes() for name, path in contents(target).items()} == before
     FORMAT.write(done, target, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == {"crate"}
 
 
-def test_messages_of_the_engine_lose_their_paths(ladder, tmp_path):
-    node = ladder(fail=True)
+def test_a_run_that_failed_at_once_is_described_without_paths(aiida_profile, tmp_path, validate):
+    node = orm.WorkChainNode()
+    node.set_process_label("LadderWorkChain")
+    node.set_process_state("finished")
+    node.set_exit_status(300)
     node.set_exit_message("cannot read /home/somebody/silicon.cif")
-    target = FORMAT.write(node, tmp_path / "failed")
+    node.store().seal()
+    target = FORMAT.write(node, tmp_path / "failed", study=STUDY)
     assert "cannot read [removed]" in (target / "ro-crate-metadata.json").read_text()
+    assert validate(target) == []
 
 
-def test_a_run_that_is_not_over_is_not_exported(tmp_path):
+def test_a_run_that_is_not_over_is_not_exported(aiida_profile, tmp_path):
     node = orm.WorkChainNode().store()
     with pytest.raises(InputError, match="still in state"):
         FORMAT.write(node, tmp_path / "crate")

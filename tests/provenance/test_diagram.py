@@ -143,9 +143,9 @@ def test_text_is_escaped():
     assert ElementTree.fromstring(provenance_svg(run.graph())) is not None
 
 
-@pytest.mark.parametrize("fail", [False, True])
-def test_a_real_run(ladder, fail):
-    graph = collect(ladder(fail=fail))
+@pytest.mark.parametrize("name", ["done", "failed"])
+def test_a_real_run(name, request):
+    graph = collect(request.getfixturevalue(name))
     found = texts(provenance_svg(graph))
     assert found[:2] == ["inputs", "reference"] if "inputs" in found else found[0] == "reference"
     assert any(text.startswith("elasticity") for text in found)

@@ -59,8 +59,8 @@ def test_equal_reads_give_equal_graphs(graph, done):
     assert (again.links, list(again.processes)) == (graph.links, list(graph.processes))
 
 
-def test_a_failed_run_says_why(ladder):
-    graph = collect(ladder(fail=True))
+def test_a_failed_run_says_why(failed):
+    graph = collect(failed)
     assert (graph.root.ok, graph.root.exit_status, graph.root.message) == (
         False,
         401,

@@ -6,12 +6,23 @@ import importlib
 import json
 import re
 import sys
+import time
+import traceback
 from pathlib import Path
 
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import GateFailure, HashigoError, InputError, MissingComponent, WorkerError
 
 ERROR_FILE = "error.json"
+STATISTICS_FILE = "statistics.json"
+
+
+def _write_statistics(job: Job, path: Path, wall: float) -> None:
+    """Times and ranks, kept beside the result: they are no physics."""
+    cpu = sum(job.comm.allgather(time.process_time()))
+    if job.is_root:
+        content = {"wall_time_s": round(wall, 3), "cpu_time_s": round(cpu, 3), "ranks": job.comm.size}
+        path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def run_task(job: Job) -> None:
@@ -37,8 +48,11 @@ def run_task(job: Job) -> None:
 
 def main(path: Path) -> int:
     """Run the job of a file; returns the exit status, number."""
+    begin = time.monotonic()
     try:
-        run_task(Job.read(path))
+        job = Job.read(path)
+        run_task(job)
+        _write_statistics(job, path.with_name(STATISTICS_FILE), time.monotonic() - begin)
     except HashigoError as error:
         kind = next(
             k.__name__
@@ -53,8 +67,11 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    status = main(Path(sys.argv[1]))
+    try:
+        status = main(Path(sys.argv[1]))
+    except BaseException:  # whatever it was: a rank that is gone must not leave the others waiting
+        traceback.print_exc()
+        status = 1
     if status and "mpi4py.MPI" in sys.modules:
-        # One failed rank must not leave the others waiting.
         sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
     sys.exit(status)

@@ -1,0 +1,98 @@
+"""Every mistake in a study file is one sentence with its key path."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hashigo.errors import InputError
+from hashigo.study import Study, load_study, model, study_from
+from hashigo.study.model import Section
+
+SMALL = {"structure": "a.cif", "reference": "r.h5"}
+
+
+def test_the_smallest_study_is_a_structure_and_a_reference():
+    study = study_from(SMALL)
+    assert (study.structure.file, study.reference.data) == ("a.cif", "r.h5")
+    assert (study.until, study.site, study.seed) == ("mesoscale", "local", 0)
+
+
+def test_every_field_has_a_description_and_all_but_two_a_default():
+    schema = Study.model_json_schema()
+    assert schema["required"] == ["structure", "reference"]
+    json.dumps(schema)
+    sections = [value for value in vars(model).values() if isinstance(value, type) and issubclass(value, Section)]
+    assert len(sections) > 8
+    for section in sections:
+        assert all(field.description for field in section.model_fields.values()), section
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"potental": {}}, "unknown key 'potental'"),
+        ({"potential": {"cutof": 5}}, r"unknown key 'potential\.cutof'"),
+        ({"potential": {"cutoff": "3 kg"}}, r"potential\.cutoff: '3 kg' cannot be converted to Å"),
+        ({"potential": {"cutoff": "3 parsnips"}}, r"potential\.cutoff: the unit of '3 parsnips' is not known"),
+        ({"potential": {"members": 1}}, "potential: a committee of 1 has no spread"),
+        ({"potential": {"invariant_max_l": [4]}}, "one number for each order from 2 to 3"),
+        ({"mesoscale": {"grains": 5000}}, r"mesoscale: 32\^3 voxels are too few for 5000 grains"),
+        ({"mesoscale": {"grain_sizes": ["1 um", "many"]}}, r"mesoscale\.grain_sizes\.1: 'many' is no number"),
+        ({"mesoscale": {"temperatures": [310]}}, "mesoscale.temperatures has 310 K"),
+        ({"conductivity": {"meshes": [9, 7]}}, "conductivity: meshes must rise"),
+        ({"reference": {"data": "x.h5", "engine": "emt"}}, "reference: give either 'data'"),
+        ({"seed": "x"}, r"seed: .*integer.* \(given: 'x'\)"),
+        ({"access": {"reference": "secret"}}, r"access\.reference"),
+        ({"authors": [{"name": "A", "orcid": "12"}]}, r"authors\.0\.orcid"),
+        ({"until": "moon"}, "until"),
+        ({"schema_version": 2}, "schema_version"),
+    ],
+)
+def test_mistakes_name_the_key(change, message):
+    with pytest.raises(InputError, match=message):
+        study_from({**SMALL, **change})
+
+
+def test_a_close_key_is_suggested():
+    with pytest.raises(InputError) as caught:
+        study_from({**SMALL, "potental": {}})
+    assert caught.value.fix == "did you mean 'potential'?"
+
+
+def test_units_are_converted():
+    study = study_from({**SMALL, "mesoscale": {"grain_sizes": ["1 µm", 50]}, "potential": {"cutoff": "0.6 nm"}})
+    assert study.mesoscale.grain_sizes == (1000.0, 50.0)
+    assert study.potential.cutoff == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("structure: a\nstructure: b\n", "line 2: key 'structure' is given twice"),
+        ("structure: [a\n", "line 2"),
+        ("- a\n", "holds no keys"),
+        ("", "holds no keys"),
+        ("structure: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
+    ],
+)
+def test_broken_files_are_one_sentence(tmp_path, text, message):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_study(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        load_study(tmp_path / "study.yaml")
+    with pytest.raises(InputError, match="is a folder"):
+        load_study(tmp_path)
+
+
+def test_file_names_are_relative_to_the_study(tmp_path):
+    (tmp_path / "si.yaml").write_text("structure: a.cif\nreference: r.h5\npotential:\n")
+    study = load_study(tmp_path / "si.yaml")
+    assert study.path("a.cif") == tmp_path / "a.cif"
+    assert study.name == "si"

@@ -1,0 +1,79 @@
+"""All that a study names is checked before anything is stored or started."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from hashigo.calculators.frames import Frame, write_frames
+from hashigo.errors import InputError
+from hashigo.study import load_study
+from hashigo.study.structures import structure_content
+from hashigo.workflows.inputs import prepare
+
+
+@pytest.fixture
+def place(tmp_path, diamond):
+    diamond.write(tmp_path / "si.cif")
+    frame = Frame(
+        cell=diamond.cell.array, positions=diamond.positions, symbols=("Si",) * 8, energy=-1.0,
+        forces=np.zeros((8, 3)),
+    )  # fmt: skip
+
+    def make(frames=None, header=None, **study):
+        write_frames(tmp_path / "f.h5", frames or [frame], header or {"structure": structure_content(diamond)})
+        lines = {"structure": "si.cif", "reference": "f.h5", **study}
+        (tmp_path / "study.yaml").write_text("\n".join(f"{key}: {value}" for key, value in lines.items()))
+        return load_study(tmp_path / "study.yaml")
+
+    return make, frame, tmp_path
+
+
+def test_a_good_study_is_complete(place):
+    make, _, folder = place
+    prepared = prepare(make())
+    assert prepared.frames == folder / "f.h5"
+    assert prepared.content["potential"]["members"] == 8
+
+
+def test_engine_settings_are_completed(place):
+    make, *_ = place
+    prepared = prepare(make(reference="{engine: tersoff}"))
+    assert prepared.content["reference"]["settings"] == {}
+    assert prepared.frames is None
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ({"structure": "no.cif"}, r"no\.cif does not exist"),
+        ({"reference": "no.h5"}, r"no\.h5 does not exist"),
+        ({"reference": "si.cif"}, r"si\.cif cannot be read as HDF5"),
+        ({"site": "moon"}, "site 'moon' is not known"),
+        ({"reference": "{engine: abacus}"}, "engine 'abacus' is not known"),
+        ({"reference": "{engine: emt}"}, "not Si"),
+        ({"reference": "{engine: quantum_espresso}"}, "none for element Si"),
+    ],
+)
+def test_what_is_missing_is_named(place, study, message):
+    make, *_ = place
+    with pytest.raises(InputError, match=message):
+        prepare(make(**study))
+
+
+def test_another_crystals_frames_are_refused(place):
+    make, frame, _ = place
+    with pytest.raises(InputError, match=r"frame 1 of f\.h5 holds Ge, but si\.cif holds Si"):
+        prepare(make(frames=[frame, replace(frame, symbols=("Ge",) * 8)]))
+    other = bulk("Si", "bcc", 3.1, cubic=True)
+    with pytest.raises(InputError, match=r"si\.cif is not the crystal of f\.h5: Si2 against Si8"):
+        prepare(make(header={"structure": structure_content(other)}))
+
+
+def test_frames_without_forces_are_refused(place):
+    make, frame, _ = place
+    with pytest.raises(InputError, match="frame 0 of f.h5 has no forces"):
+        prepare(make(frames=[replace(frame, forces=None)]))
