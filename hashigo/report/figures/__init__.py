@@ -1,0 +1,134 @@
+"""All figures of the report: which there are, what they show, and drawing those that a run has numbers for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from hashigo.errors import InputError
+from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential
+from hashigo.report.figures.source import Results
+from hashigo.report.figures.style import svg
+
+__all__ = ["PLANNED", "Picture", "Plan", "Results", "draw_all"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A figure that the report may hold.
+
+    Attributes:
+        name: short, for files and anchors.
+        title: as printed.
+        caption: what is to be seen.
+        draw: draws it, or raises InputError where a number is missing.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Results], Figure]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it stands in the report: `svg` is a whole SVG document."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+PLANNED = (
+    Plan(
+        "parity",
+        "Potential against reference",
+        "Predictions of the mean potential against the reference, for frames it was trained on and for frames held "
+        "out; below, their difference. Bars are the spread of the committee, which is not calibrated. Energies count "
+        "from the free atoms.",
+        potential.parity,
+    ),
+    Plan(
+        "directional-modulus",
+        "Stiffness of the crystal by direction",
+        "Young's modulus under tension along directions of a plane, the first axis of the plane at 0°, in the "
+        "Cartesian axes of the standardised cell; planes with equal curves are shown once. Bands: committee spread "
+        "(uncalibrated).",
+        crystal.directional_modulus,
+    ),
+    Plan(
+        "bands",
+        "Phonon bands and density of states",
+        "Bands of the mean potential at its own relaxed cell, with the spread of the committee; dashed, from the "
+        "reference's forces directly by symfc; dotted, by the potential on the same displacements at the same cell, "
+        "so that what differs between the last two are the forces. Imaginary frequencies are drawn as negative. The "
+        "non-analytic term is not included.",
+        phonons.bands,
+    ),
+    Plan(
+        "thermal-properties",
+        "Harmonic thermal properties",
+        "Heat capacity and entropy (left) and vibrational Helmholtz energy (right) at constant volume. Bands: "
+        "committee spread (uncalibrated), often thinner than the line.",
+        phonons.thermal_properties,
+    ),
+    Plan(
+        "kappa-temperature",
+        "Lattice thermal conductivity over temperature",
+        "Relaxation-time approximation, with the finest mesh of wave vectors; bars are one standard uncertainty, "
+        "which includes the estimated error of the mesh.",
+        conductivity.over_temperature,
+    ),
+    Plan(
+        "kappa-mesh",
+        "Lattice thermal conductivity over the mesh",
+        "The conductivity grows with the mesh; a line in 1/N through the last three meshes gives the limit. Its "
+        "distance from the finest mesh is the mesh's part of the uncertainty.",
+        conductivity.over_mesh,
+    ),
+    Plan(
+        "kappa-cumulative",
+        "Conductivity by mean free path",
+        "Share of the conductivity carried by phonons of up to a mean free path. Grains smaller than the paths that "
+        "carry most of it lower the conductivity.",
+        conductivity.cumulative,
+    ),
+    Plan(
+        "kappa-grain-size",
+        "Conductivity of the polycrystal over grain size",
+        "Effective conductivity with phonons scattered at grain boundaries mode by mode. Bars are one standard "
+        "uncertainty: committee, realisations and mesh. The dashed line is the single crystal.",
+        conductivity.over_grain_size,
+    ),
+    Plan(
+        "bounds",
+        "Moduli of the polycrystal and their bounds",
+        "Effective moduli with one standard uncertainty. Voigt and Reuss are those of this sample; Hashin and "
+        "Shtrikman's bounds and the self-consistent estimate are those of a cubic crystal's infinite, random "
+        "polycrystal, which a small sample may leave.",
+        crystal.moduli_and_bounds,
+    ),
+    Plan(
+        "slices",
+        "Slice through the microstructure",
+        "Middle plane of the first realisation: grains; stress under a mean strain of 0.1 % along x; magnitude of "
+        "the heat flux under a mean temperature gradient of 1 K/µm along x, at the first temperature and grain size. "
+        "The whole fields stand in microstructure.vtkhdf.",
+        mesoscale.slices,
+    ),
+)
+
+
+def draw_all(results: Results) -> list[Picture]:
+    """Draw every figure that there are numbers for; the others are left out."""
+    pictures = []
+    for plan in PLANNED:
+        try:
+            figure = plan.draw(results)
+        except InputError:
+            continue  # its stage has not run, or had not what it takes
+        pictures.append(Picture(plan.name, plan.title, plan.caption, svg(figure)))
+    return pictures

@@ -1,0 +1,111 @@
+"""Figures of the stage "phonons": bands beside the density of states, and thermal properties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hashigo.report.figures.source import Results
+from hashigo.report.figures.style import COLOURS, axis_label, line_look, panels, styled
+
+Floats = NDArray[np.float64]
+
+#: Routes: group in the file, label, line.
+_ROUTES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("", "potential, own cell", {"color": COLOURS[0], "linestyle": "-", "zorder": 3}),
+    ("symfc/", "reference frames (symfc)", {"color": COLOURS[1], "linestyle": "--", "zorder": 4}),
+    ("reference_cell/", "potential, reference's cell", {"color": "black", "linestyle": ":", "zorder": 5}),
+)
+
+
+@styled
+def bands(results: Results) -> Figure:
+    """Phonon bands by all routes, and their densities of states beside.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there are no bands.
+    """
+    # All routes have the same wave vectors; drawn over those of the result's own cell they lie on each other.
+    distance = results.array("phonons", "bands/distance")
+    note = results.note("phonons", "bands")
+    segments = note.get("segments") or [(0, len(distance))]
+    figure, (left, right) = panels(2, 3.7, sharey=True, gridspec_kw={"width_ratios": [4, 1]})
+    for group, label, look in _ROUTES:
+        if not results.has("phonons", f"{group}bands/frequency"):
+            continue
+        frequency = results.array("phonons", f"{group}bands/frequency")
+        for index, (start, stop) in enumerate(segments):
+            lines = left.plot(distance[start:stop], frequency[start:stop], linewidth=1.1, **look)
+            lines[0].set_label(label if index == 0 else "_")
+        if results.has("phonons", f"{group}dos/frequency"):
+            spectrum = (results.array("phonons", f"{group}dos/{axis}") for axis in ("density", "frequency"))
+            right.plot(*spectrum, linewidth=1.1, **look)
+    if results.has("phonons", "bands/spread"):
+        _spread(left, distance, results, segments)
+    _marks(left, distance, note)
+    left.set_ylabel("Frequency $ν$ (THz)")
+    right.set_xlabel("Density of states (1/THz)")
+    right.set_xlim(0, None)
+    for panel in (left, right):
+        panel.axhline(0.0, color="black", linewidth=0.6)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def _spread(axes: Axes, distance: Floats, results: Results, segments: Any) -> None:
+    frequency = results.array("phonons", "bands/frequency")
+    spread = results.array("phonons", "bands/spread")
+    label = "committee spread (uncalibrated)"
+    for start, stop in segments:
+        rows = slice(start, stop)
+        for band, width in zip(frequency[rows].T, spread[rows].T, strict=True):
+            axes.fill_between(
+                distance[rows], band - width, band + width, color=COLOURS[4], alpha=0.6, lw=0, label=label
+            )
+            label = "_"
+
+
+def _marks(axes: Axes, distance: Floats, note: dict[str, Any]) -> None:
+    positions = note.get("positions") or []
+    axes.set_xlim(float(distance[0]), float(distance[-1]))
+    axes.set_xticks(positions, note.get("labels") or [""] * len(positions))
+    axes.grid(visible=False)
+    for position in positions:
+        axes.axvline(position, color="#999999", linewidth=0.6)
+
+
+@styled
+def thermal_properties(results: Results) -> Figure:
+    """Heat capacity and entropy, and Helmholtz energy, over temperature.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when they are not there, or at one temperature only.
+    """
+    figure, axes = panels(2, 2.6)
+    for panel, names in zip(axes, (("heat_capacity", "entropy"), ("helmholtz_energy",)), strict=True):
+        for index, name in enumerate(names):
+            record = results.quantity("phonons", name)
+            temperature = [condition["temperature"] for condition in record.conditions]
+            look = {**line_look(index), "marker": "." if len(temperature) < 3 else ""}
+            panel.plot(temperature, record.value, label=axis_label(name), **look)
+            if record.standard_uncertainty is not None:
+                edges = (
+                    record.value - record.standard_uncertainty,
+                    record.value + record.standard_uncertainty,
+                )
+                panel.fill_between(temperature, *edges, color=look["color"], alpha=0.3, lw=0)
+        panel.set_xlabel(axis_label("temperature"))
+        panel.legend()
+    axes[0].set_ylabel("per mole of primitive cells")
+    axes[1].set_ylabel(axis_label("helmholtz_energy"))
+    return figure
