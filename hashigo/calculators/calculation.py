@@ -38,7 +38,7 @@ _NOT_PHYSICS = (
 
 
 def task_version(task: str) -> int:
-    """Version of a worker task, read from its source without importing its heavy libraries.
+    """Version number of a worker task, read from its source without importing its heavy libraries.
 
     Raises:
         InputError: when there is no such task.

@@ -81,3 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # a fault of ours or of a library: one line, the rest on request
+        if debug:
+            raise
+        click.echo(f"error: unexpected {type(error).__name__}: {error}\n  see: add --debug for details", err=True)
+        sys.exit(1)

@@ -8,6 +8,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,15 @@ def _packed(
             yield from _zip_members(content, place, depth)
         else:
             yield from _tar_members(content, place, depth)
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, RuntimeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        RuntimeError,
+    ) as error:
         # RuntimeError is how zipfile says that a member is encrypted.
         yield Text(place or "the file", f"a damaged or encrypted archive ({error})", unreadable=True)
 

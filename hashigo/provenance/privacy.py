@@ -84,7 +84,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         "a scheduler's line",
         re.compile(
             r"\b(?:UserId|GroupId|Account|NodeList|BatchHost|SLURM_\w+|PBS_O_\w+|PJM_\w+)=[^\s\"']+"
-            r"|#(?:SBATCH|PBS|PJM|\$)[ \t]+-{1,2}[AgPWMuhm](?:ccount|roup)?[ =]\S+"
+            r"|#(?:SBATCH|PBS|PJM|\$)[ \t]+-{1,2}(?:account|mail-user|[AgPWMuhm])[ =]\S+"
         ),
     ),
     (

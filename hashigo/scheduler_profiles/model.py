@@ -47,7 +47,14 @@ class Site(BaseModel):
         return len(os.sched_getaffinity(0)) if self.cores == "auto" else self.cores
 
     def n_in_flight(self, asked: int | None = None) -> int:
-        """Most jobs submitted at once, a count; what a study asks for can only lower it."""
+        """Most jobs submitted at once; what a study asks for can only lower it.
+
+        Args:
+            asked: count that the study asks for; None when it says nothing.
+
+        Returns:
+            The count.
+        """
         allowed = self.n_cores() if self.max_in_flight == "auto" else self.max_in_flight
         return allowed if asked is None else min(allowed, asked)
 

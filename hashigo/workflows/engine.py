@@ -21,7 +21,7 @@ from plumpy.process_states import ProcessState as State
 
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.workers.job import PROGRESS_FILE
-from hashigo.errors import HashigoError
+from hashigo.errors import HashigoError, InputError
 from hashigo.workflows.chain import MultiscaleWorkChain
 from hashigo.workflows.inputs import Prepared
 
@@ -220,7 +220,7 @@ def find_run(identifier: str | None = None) -> Any:
     """A run by pk or uuid; the latest without one.
 
     Raises:
-        HashigoError: when there is none.
+        InputError: when there is none.
     """
     if identifier is None:
         query = orm.QueryBuilder().append(
@@ -229,12 +229,12 @@ def find_run(identifier: str | None = None) -> Any:
         query.order_by({"run": {"ctime": "desc"}}).limit(1)
         found = query.first(flat=True)
         if found is None:
-            raise HashigoError("nothing has been run yet", fix="hashigo run STUDY")
+            raise InputError("nothing has been run yet", fix="hashigo run STUDY")
         return found
     try:
         return orm.load_node(identifier)
     except (NotExistent, ValueError, AiidaException):
-        raise HashigoError(f"there is no run '{identifier}'", fix="hashigo status lists them") from None
+        raise InputError(f"there is no run '{identifier}'", fix="hashigo status lists them") from None
 
 
 def runs() -> list[Any]:

@@ -22,7 +22,7 @@ SOMEBODY = Identity(
         "/home/somebody/silicon/pw.in",
         "/lustre/group7/x",
         "outdir = '/scratch/x/out'",
-        "scp login:/work/abc/file .",
+        "scp login:/scratch/abc/file .",
         "file:///Users/me/Desktop/a.cif",
         "~/calculations/x",
         "~somebody/calculations",
@@ -58,7 +58,7 @@ def test_private_things_are_found(tmp_path, text):
         "root mean square error, user guide, host lattice, Li and Si",
         "/data/potential/mean and /VTKHDF/CellData and /quantities/stiffness",
         "https://example.org/home/page/x and https://doi.org/10.1000/182",
-        "data/work/x.h5 and ./tmp/y",
+        "data/scratch/x.h5 and ./tmp/y",
         "eV/Å, W/(m K), ~10/mol, 3/opt",
         "#!/usr/bin/env python3",
         '"version": "22.0.1.0"',
@@ -161,7 +161,7 @@ def test_hdf5_is_read(tmp_path, leak):
 def test_hdf5_of_numbers_passes(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset(
-            "data/work/values", data=np.random.default_rng(1).random((100, 3)), compression="gzip"
+            "data/scratch/values", data=np.random.default_rng(1).random((100, 3)), compression="gzip"
         )
         file.create_dataset("data/grains", data=np.arange(256, dtype=np.uint8))
     assert scan(tmp_path, identity=SOMEBODY) == []

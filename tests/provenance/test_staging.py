@@ -18,9 +18,13 @@ def test_a_folder_appears_when_it_is_complete(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", ["package", "package.zip"])
 def test_nothing_is_left_half_written(tmp_path, name, error):
-    with pytest.raises(error), staged(tmp_path / name) as folder:
-        (folder / "a").write_text("a")
-        raise error
+    def write():
+        with staged(tmp_path / name) as folder:
+            (folder / "a").write_text("a")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -219,6 +219,7 @@ def _committee_modes(
                 int(settings["snapshots"]),
                 float(settings["displacement"]),
                 int(settings["seed"]),
+                paired=True,
             )
         )
         modes[index] = _modes(atoms[index], settings["supercell"], constants, settings)
@@ -291,11 +292,9 @@ def cross_check(
     lattice = build_lattice(structure, matrix)
     dataset = frames_dataset(lattice, frames)
     fit = Fit(lattice, 3)
-    if fit.unknowns > dataset.displacements.size:
-        return (
-            f"{len(dataset.displacements)} frames are too few for {fit.unknowns} force constants of second and third "
-            "order"
-        )
+    needed = fit.snapshots_needed(dataset)
+    if needed > len(dataset.displacements):
+        return f"third-order force constants need {needed} frames; there are {len(dataset.displacements)}"
     traces = [
         _modes(structure, matrix, fit.solve(data), settings).conductivity().trace(axis1=1, axis2=2) / 3
         for data in (dataset, model_dataset(model, lattice, dataset.displacements))

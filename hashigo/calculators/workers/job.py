@@ -21,11 +21,11 @@ class SerialComm:
     size = 1
 
     def bcast(self, value: Any, root: int = 0) -> Any:
-        """Return the value: there is no other rank."""
+        """Return the value: there is no rank number other than `root`."""
         return value
 
     def gather(self, value: Any, root: int = 0) -> list[Any]:
-        """Return the value as the only entry."""
+        """Return the value as the only entry, on rank number `root`."""
         return [value]
 
     def allgather(self, value: Any) -> list[Any]:

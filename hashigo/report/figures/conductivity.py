@@ -12,6 +12,7 @@ from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import (
     COLOURS,
     GREY,
+    WARNING,
     axis_label,
     evenly,
     isotropic,
@@ -156,7 +157,7 @@ def cumulative(results: Results) -> Figure:
     axes.set_ylabel("Share of $κ$ carried up to $Λ$ (dimensionless)")
     axes.legend(loc="upper left")
     if not record.converged:
-        axes.set_title(NOT_CONVERGED, color="#A03000", fontweight="bold", loc="right")
+        axes.set_title(NOT_CONVERGED, color=WARNING, fontweight="bold", loc="right")
     return figure
 
 
@@ -193,7 +194,7 @@ def over_grain_size(results: Results) -> Figure:
     axes.set_ylabel(axis_label("effective_thermal_conductivity", "Effective conductivity"))
     axes.legend(loc="upper left")
     if not record.converged:
-        axes.set_title(NOT_CONVERGED, color="#A03000", fontweight="bold", loc="right")
+        axes.set_title(NOT_CONVERGED, color=WARNING, fontweight="bold", loc="right")
     return figure
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import COLOURS, WIDE, line_look, styled
+from hashigo.report.figures.style import COLOURS, WIDE, axis_label, line_look, panels, styled
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +74,8 @@ def directional_modulus(results: Results) -> Figure:
                 angles, modulus - spread, modulus + spread, color=look["color"], alpha=0.3, lw=0
             )
     axes.set_ylim(0, None)
-    axes.set_rlabel_position(22.5)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_rlabel_position(75)
     axes.tick_params(axis="y", labelsize=7)
     axes.set_title("Young's modulus $E$ (GPa) by direction")
     figure.legend(loc="outside lower center", ncols=2)
@@ -90,8 +92,6 @@ def moduli_and_bounds(results: Results) -> Figure:
     Raises:
         InputError: when there is no polycrystal.
     """
-    from hashigo.report.figures.style import axis_label, panels
-
     figure, axes = panels(2, 2.3, sharey=True)
     rows = {
         "reuss": "Reuss",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -72,6 +73,4 @@ def _borders(axes: Axes, grains: NDArray[Any], edge: float) -> None:
         segments.append([((column + 1) * step, row * step), ((column + 1) * step, (row + 1) * step)])
     for row, column in np.argwhere(grains[1:] != grains[:-1]):
         segments.append([(column * step, (row + 1) * step), ((column + 1) * step, (row + 1) * step)])
-    from matplotlib.collections import LineCollection
-
     axes.add_collection(LineCollection(segments, colors="black", linewidths=0.6, rasterized=True))

@@ -51,11 +51,13 @@ def bands(results: Results) -> Figure:
         _spread(left, distance, results, segments)
     _marks(left, distance, note)
     left.set_ylabel("Frequency $ν$ (THz)")
-    right.set_xlabel("Density of states (1/THz)")
+    right.set_xlabel("DOS (1/THz)")
     right.set_xlim(0, None)
+    lowest = float(results.array("phonons", "bands/frequency").min())
+    left.set_ylim(min(0.0, 1.1 * lowest), None)
     for panel in (left, right):
         panel.axhline(0.0, color="black", linewidth=0.6)
-    figure.legend(loc="outside upper center", ncols=4)
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

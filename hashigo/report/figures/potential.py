@@ -86,10 +86,10 @@ def _column(
     ends = [float(everything.min()), float(everything.max())]
     above.plot(ends, ends, color="black", linewidth=0.7, zorder=0.5)
     below.axhline(0.0, color="black", linewidth=0.7, zorder=0.5)
-    above.set_title(f"{title} ({unit})")
-    above.set_ylabel(f"${symbol}$ predicted" if name == "energy" else "predicted")
+    above.set_title(title)
+    above.set_ylabel(f"${symbol}$ predicted ({unit})")
     below.set_xlabel(f"${symbol}$ reference ({unit})")
-    below.set_ylabel(f"difference ({small_unit})")
+    below.set_ylabel(f"difference\n({small_unit})")
     if error in results.reader("potential").quantities():
         value = float(results.quantity("potential", error).value[0]) * factor
         above.text(

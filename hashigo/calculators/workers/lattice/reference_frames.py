@@ -155,7 +155,7 @@ def fit_frames(lattice: Phonopy, dataset: Dataset) -> tuple[ForceConstants, Fit,
         InputError: when there are too few even for second order.
     """
     fit = Fit(lattice, 3)
-    if fit.unknowns <= dataset.displacements.size:
+    if fit.snapshots_needed(dataset) <= len(dataset.displacements):
         return fit.solve(dataset), fit, 3
     fit = Fit(lattice, 2)
     return fit.solve(dataset), fit, 2

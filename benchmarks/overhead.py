@@ -1,0 +1,66 @@
+"""What orchestration and provenance cost: the demo against the same numerics in one plain script, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from common import ROOT, report, timed
+
+
+def jobs_cpu(database: Path) -> float:
+    """CPU time that the jobs of a database reported, s: they are no children that the run waits for."""
+    os.environ["AIIDA_PATH"] = str(database)
+    from hashigo.workflows import profile
+
+    profile.load(create=False)
+    from aiida import orm
+
+    jobs = orm.QueryBuilder().append(orm.CalcJobNode).all(flat=True)
+    return sum(job.outputs.statistics["cpu_time_s"] for job in jobs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", type=Path, default=ROOT / "examples" / "silicon" / "study.yaml")
+    study = parser.parse_args().study.resolve()
+    from hashigo.scheduler_profiles.computers import find_launcher, mpi_works
+    from hashigo.scheduler_profiles.model import load_site
+
+    cores = load_site("local").n_cores()
+    launcher = [str(find_launcher()), "-n", str(cores)] if mpi_works() and cores > 1 else []
+    environment = {
+        **os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain")
+        plain.mkdir()
+        script = str(Path(__file__).with_name("plain_chain.py"))
+        plain_wall, plain_cpu = timed([*launcher, sys.executable, script, str(study), str(plain)], env=environment)
+        database = Path(folder, "aiida")
+        command = [sys.executable, "-m", "hashigo", "run", str(study), "--quiet", "--output", str(Path(folder, "out"))]
+        run_wall, run_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})
+        run_cpu += jobs_cpu(database)
+        again_wall, again_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})
+    report(
+        "overhead",
+        {
+            "wall_ratio": round(run_wall / plain_wall, 3),
+            "cpu_ratio": round(run_cpu / plain_cpu, 3),
+            "run_wall_s": round(run_wall, 1),
+            "run_cpu_s": round(run_cpu, 1),
+            "plain_wall_s": round(plain_wall, 1),
+            "plain_cpu_s": round(plain_cpu, 1),
+            "second_run_wall_s": round(again_wall, 1),
+            "second_run_cpu_s": round(again_cpu, 1),
+            "cores": cores,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

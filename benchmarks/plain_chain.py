@@ -1,0 +1,68 @@
+"""The numerics of a study in one plain script: the workers one after another, no AiiDA, files in one folder.
+
+Started by overhead.py, under the same MPI launcher as the workers of the run it is compared with.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from hashigo.calculators.workers.job import Job, SerialComm, world
+from hashigo.study import load_study
+from hashigo.study.structures import read_structure_file, standardise, structure_content, structure_from_content
+from hashigo.calculators.frames import read_header
+
+
+def main(study_path: Path, folder: Path) -> None:
+    """Run every worker task of the study on the frames that it names."""
+    comm = world()
+    study = load_study(study_path)
+    content = study.model_dump(mode="json")
+    frames = study.path(study.reference.data)
+    if comm.rank == 0:
+        crystal = standardise(read_structure_file(study.path(study.structure.file)))
+        reference = structure_from_content(read_header(frames)["structure"])
+        (folder / "structure.json").write_text(json.dumps(structure_content(crystal)))
+        (folder / "cell.json").write_text(json.dumps(structure_content(reference)))
+    files = {name: folder / f"{name}.h5" for name in ("potential", "elasticity", "phonons", "conductivity")}
+    seed = {"seed": study.seed}
+    everything = {"structure": folder / "cell.json", "frames": frames, **{k: files[k] for k in ("potential", "elasticity")}}
+    tasks: list[tuple[str, dict[str, Any], dict[str, Path], Path, bool]] = [
+        ("training", content["potential"] | seed, {"frames": frames}, files["potential"], False),
+        (
+            "elasticity", content["elasticity"],
+            {"structure": folder / "structure.json", "potential": files["potential"]}, files["elasticity"], True,
+        ),
+        ("phonons", content["phonons"] | seed, everything, files["phonons"], PHONONS_PARALLEL),
+        ("conductivity", content["conductivity"] | seed, everything, files["conductivity"], True),
+        (
+            "mesoscale", content["mesoscale"] | seed,
+            {"elasticity": files["elasticity"], "conductivity": files["conductivity"]}, folder / "mesoscale.h5", True,
+        ),
+    ]  # fmt: skip
+    for task, parameters, inputs, output, parallel in tasks:
+        _wait(comm, folder / f"{task}.go")
+        if comm.rank == 0 or parallel:
+            job = Job(task, parameters, inputs, output, comm=comm if parallel else SerialComm())
+            importlib.import_module(f"hashigo.calculators.workers.{task}").run(job)
+
+
+#: Whether the stage of phonons uses all ranks, as in hashigo.workflows.phonons.
+PHONONS_PARALLEL = False
+
+
+def _wait(comm: Any, flag: Path) -> None:
+    """Keep all ranks in step without spinning: rank 0 writes a flag when it gets here."""
+    if comm.rank == 0:
+        flag.touch()
+    while not flag.exists():
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

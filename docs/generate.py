@@ -1,0 +1,104 @@
+"""Write the reference pages that are made from the code: `python docs/generate.py`; a test keeps them current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from hashigo.quantities import vocabulary
+from hashigo.study import Study
+from hashigo.study.template import _plain
+
+HERE = Path(__file__).parent
+
+
+def study_page() -> str:
+    """Every field of the study file."""
+    lines = [
+        "# The study file",
+        "",
+        "Made from the code by `docs/generate.py`. A length without unit is in Å, a grain size in nm, a temperature in K;",
+        "any unit of the same dimension may be written, as in `cutoff: 0.5 nm`. `hashigo schema` prints the JSON schema",
+        "(also in [study.schema.json](study.schema.json)), with which editors check and complete a study.",
+    ]
+    sections = [("", Study)] + [
+        (name, next(a for a in (field.annotation,) if isinstance(a, type)))
+        for name, field in Study.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    ]
+    sampling = sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
+    sections.append(("reference.sampling", sampling))
+    for name, model in sections:
+        lines += ["", f"## `{name}`" if name else "## Top level", "", model.__doc__.splitlines()[0], ""]
+        lines += ["| key | default | meaning |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            lines.append(f"| `{key}` | {_default(field)} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see below"
+    return "none" if value is None or value in ("", {}, ()) else f"`{_plain(value)}`"
+
+
+def quantities_page() -> str:
+    """The vocabulary."""
+    lines = [
+        "# Quantities",
+        "",
+        "Made from `hashigo/quantities.yaml` by `docs/generate.py`: everything that is handed from scale to scale.",
+        "",
+        "| name | symbol | unit | shape | meaning | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    for q in vocabulary().values():
+        shape = " × ".join(map(str, q.shape)) or "scalar"
+        note = f"{q.description} {q.convention + '.' if q.convention else ''}".strip()
+        lines.append(f"| `{q.name}` | {q.symbol} | {q.unit} | {shape} | {note} | {q.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def exit_codes_page() -> str:
+    """Exit codes of the processes and of the command line."""
+    from aiida.plugins import CalculationFactory, WorkflowFactory
+
+    processes = {
+        "hashigo.worker": CalculationFactory("hashigo.worker"),
+        **{name: WorkflowFactory(name) for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale")},
+    }
+    lines = [
+        "# Exit codes",
+        "",
+        "Made from the code by `docs/generate.py`. The command line ends with 0 when all is well, 2 when something the",
+        "user gave is wrong or missing, 3 when a stage failed or a gate did not hold, 130 when a signal stopped it.",
+        "All stages of one worker job (`hashigo.potential` to `hashigo.mesoscale`) have the codes of `hashigo.elasticity`.",
+    ]
+    for name, process in processes.items():
+        lines += ["", f"## `{name}`", "", "| status | label | message |", "|---|---|---|"]
+        for label, code in sorted(process.spec().exit_codes.items(), key=lambda item: item[1].status):
+            if 300 <= code.status:
+                lines.append(f"| {code.status} | `{label}` | {code.message} |")
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """JSON schema of study files."""
+    return json.dumps(Study.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "study.md": study_page,
+    "quantities.md": quantities_page,
+    "exit-codes.md": exit_codes_page,
+    "study.schema.json": schema,
+}
+
+if __name__ == "__main__":
+    for name, make in PAGES.items():
+        (HERE / name).write_text(make(), encoding="utf-8")
