@@ -102,7 +102,7 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     supercell_matrix(settings["supercell"])
     check_meshes(settings["meshes"], "conductivity.meshes")
     check_meshes([settings["coarse_mesh"]], "conductivity.coarse_mesh")
-    if not 0 < settings["displacement"] <= 0.2:
+    if not 0 < settings["displacement"] <= 0.5:
         raise InputError(
             f"conductivity.displacement is {settings['displacement']} Å, not a small positive length",
             fix="set it to 0.03",

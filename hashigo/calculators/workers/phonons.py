@@ -98,7 +98,7 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
             f"phonons.{unknown[0]} is not a parameter of the stage", fix=f"known are {', '.join(DEFAULTS)}"
         )
     settings = {**DEFAULTS, **parameters}
-    if not 0 < settings["displacement"] <= 0.2:
+    if not 0 < settings["displacement"] <= 0.5:
         raise InputError(
             f"phonons.displacement is {settings['displacement']} Å, not a small positive length",
             fix="set it to 0.03",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -61,14 +63,12 @@ def over_temperature(results: Results) -> Figure:
     components = distinct_axes(record.value)
     for order, (name, index) in enumerate(components):
         value = record.value[:, index, index]
-        bars = (
-            None if record.standard_uncertainty is None else record.standard_uncertainty[:, index, index]
-        )
+        bars = None if record.standard_uncertainty is None else record.standard_uncertainty[:, index, index]
         label = f"$κ$, {_meshes(results)}" if len(components) == 1 else f"$κ_{{{name}}}$"
         axes.errorbar(temperature, value, yerr=bars, label=label, **marker_look(order))
     limit = results.note(_STAGE, "mesh").get("extrapolated")
     if limit:
-        style = {"color": GREY, "marker": "o", "markerfacecolor": "none", "linestyle": ":"}
+        style: dict[str, Any] = {"color": GREY, "marker": "o", "markerfacecolor": "none", "linestyle": ":"}
         axes.plot(temperature, limit, label="extrapolated to an infinite mesh, mean of axes", **style)
     axes.set_xlabel(axis_label("temperature"))
     axes.set_ylabel(axis_label(_KAPPA))
@@ -186,7 +186,11 @@ def over_grain_size(results: Results) -> Figure:
         bulk = _bulk(results, kelvin)
         if bulk is not None:
             axes.axhline(
-                bulk, color=look["color"], linewidth=0.8, linestyle=(0, (6, 3)), label=f"single crystal, {kelvin:g} K"
+                bulk,
+                color=look["color"],
+                linewidth=0.8,
+                linestyle=(0, (6, 3)),
+                label=f"single crystal, {kelvin:g} K",
             )
     axes.set_xscale("log")
     axes.set_ylim(0, None)

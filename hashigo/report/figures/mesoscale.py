@@ -60,7 +60,9 @@ def _shuffled(grains: NDArray[Any]) -> NDArray[Any]:
 
 def _tints() -> ListedColormap:
     """Twelve light tints of the palette, of different lightness in black and white."""
-    base = np.array([[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0]])
+    base = np.array(
+        [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0]]
+    )
     shades = [1 - (1 - base / 255) * strength for strength in (0.35, 0.75)]
     return ListedColormap(np.concatenate(shades).tolist())
 

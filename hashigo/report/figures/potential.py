@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,7 +63,7 @@ def _column(
 ) -> None:
     unit = quantity(error).unit
     # Thousands of points are drawn as a picture inside the figure.
-    looks = (
+    looks: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("train_", "trained on", {"color": GREY, "marker": ".", "markersize": 2.5}),
         ("", "held out, with committee spread (uncalibrated)",
          {"color": COLOURS[1], "marker": "o", "markersize": 3.2, "markerfacecolor": "none"}),
@@ -78,7 +80,13 @@ def _column(
             continue
         seen += [reference, predicted]
         bars = None if prefix else spread
-        style = {**look, "linestyle": "none", "elinewidth": 0.8, "capsize": 0, "rasterized": len(reference) > 60}
+        style = {
+            **look,
+            "linestyle": "none",
+            "elinewidth": 0.8,
+            "capsize": 0,
+            "rasterized": len(reference) > 60,
+        }
         above.errorbar(reference, predicted, yerr=bars, label=label, **style)
         small = None if bars is None else bars * factor
         below.errorbar(reference, (predicted - reference) * factor, yerr=small, **style)

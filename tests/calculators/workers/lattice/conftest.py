@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
@@ -29,6 +30,7 @@ class Springs:
         self.stiffness = stiffness
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation]:
+        """Energy, forces and no stress."""
         return [self._one(atoms) for atoms in structures]
 
     def _one(self, atoms: Atoms) -> Evaluation:
@@ -39,11 +41,18 @@ class Springs:
         return Evaluation(self.stiffness / 4 * float(np.sum(stretch**2)), forces, np.zeros(6))
 
     def frequency(self, qpoints: np.ndarray) -> np.ndarray:
-        """Exact frequency, threefold, shape (n_q,), THz."""
-        square = 2 * self.stiffness / MASS * (1 - np.cos(2 * np.pi * qpoints)).sum(axis=1)
+        """Exact frequency, threefold, shape (n_q,), THz; negative when imaginary."""
+        square = 2 * self.stiffness / MASS * (1 - np.cos(2 * np.pi * np.asarray(qpoints))).sum(axis=1)
         return UNIT * np.sign(square) * np.sqrt(np.abs(square))
 
 
-def crystal() -> Atoms:
+@pytest.fixture(scope="session")
+def springs() -> type[Springs]:
+    """Makes a model of springs of a stiffness, eV/Å^2."""
+    return Springs
+
+
+@pytest.fixture(scope="session")
+def cubic() -> Atoms:
     """One atom in a cubic cell."""
     return Atoms("Al", cell=[SPACING] * 3, positions=[[0, 0, 0]], pbc=True)

@@ -1,0 +1,188 @@
+"""Gates between stages and checks of one route against another, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hashigo.report.figures.source import Results
+from hashigo.report.figures.style import middle, unit_text
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A physical condition on which the climb depends; `detail` is its numbers in words."""
+
+    stage: str
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A comparison or estimate that is reported and not judged."""
+
+    stage: str
+    name: str
+    outcome: str
+
+
+def gates(results: Results, titles: Mapping[str, str]) -> list[Gate]:
+    """All gates of a run that were reached.
+
+    Args:
+        results: of the run.
+        titles: of its stages, by name, in their order.
+    """
+    found = []
+    for stage, title in titles.items():
+        note = results.note(stage, "gate")
+        if note:
+            name = str(note.get("name") or "gate")
+            describe = _DETAILS.get(name, _plain)
+            found.append(
+                Gate(title, _NAMES.get(name, _words(name)), bool(note.get("passed")), describe(note, results))
+            )
+    return found
+
+
+_NAMES = {
+    "held_out_error": "force error of the potential on held-out frames",
+    "born_stability": "Born stability of the crystal",
+    "imaginary_mode": "no imaginary phonon at a commensurate wave vector",
+    "voigt_reuss_bounds": "effective tensors between Voigt's and Reuss's of the sample",
+}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def _members(indices: Any) -> str:
+    """Which members of the committee would not have passed, counted from 1 as people do."""
+    if not indices:
+        return ""
+    return f"; it does not hold for committee member {', '.join(str(int(i) + 1) for i in indices)}"
+
+
+def _held_out(note: Mapping[str, Any], results: Results) -> str:
+    if note.get("value") is None:
+        return "no force was held out"
+    limit = note.get("limit")
+    text = f"{1e3 * note['value']:.3g} meV/Å"
+    return text if limit is None else f"{text}, limit {1e3 * limit:.3g} meV/Å"
+
+
+def _born(note: Mapping[str, Any], results: Results) -> str:
+    born = results.note("elasticity", "born_stability")
+    if not born.get("eigenvalues"):
+        return ""
+    smallest = min(born["eigenvalues"])
+    return f"smallest eigenvalue of the stiffness {smallest:.4g} GPa{_members(born.get('unstable_members'))}"
+
+
+def _imaginary(note: Mapping[str, Any], results: Results) -> str:
+    lowest = float(note["minimum_frequency"])
+    where = ", ".join(f"{x:g}" for x in note.get("qpoint") or [])
+    # Acoustic modes at Γ are zero to rounding.
+    shown = "0" if abs(lowest) < 1e-4 else f"{lowest:.4g}"
+    text = f"lowest frequency {shown} THz at ({where}), tolerance {note['tolerance']:g} THz"
+    return text + _members(note.get("failed_members"))
+
+
+def _bounds(note: Mapping[str, Any], results: Results) -> str:
+    margins = [value for margin in (note.get("margins") or {}).values() for value in margin.values()]
+    if not margins:
+        return ""
+    worst = (
+        f"smallest relative distance to a bound {min(margins):.1e}" if min(margins) < -1e-9 else "within all"
+    )
+    return f"{worst}; {len(margins) // 2} tensors, tolerance {note.get('tolerance', 0):g}"
+
+
+def _plain(note: Mapping[str, Any], results: Results) -> str:
+    shown = {key: value for key, value in note.items() if key not in ("name", "passed")}
+    return ", ".join(
+        f"{_words(key)} {_number(value)}"
+        for key, value in shown.items()
+        if isinstance(value, (int, float, str))
+    )
+
+
+_DETAILS = {
+    "held_out_error": _held_out,
+    "born_stability": _born,
+    "imaginary_mode": _imaginary,
+    "voigt_reuss_bounds": _bounds,
+}
+
+
+def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
+    """Comparisons between routes and estimates of numerical error.
+
+    Args:
+        results: of the run.
+        titles: of its stages, by name.
+    """
+    found = [*_training(results), *_phonons(results), *_conductivity(results), *_knudsen(results)]
+    return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
+
+
+def _training(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("potential", "training")
+    if note:
+        text = (
+            f"{note.get('members')} members with {note.get('n_features')} coefficients each, trained on "
+            f"{note.get('n_train')} frames; {note.get('n_test')} held out"
+        )
+        yield "potential", "committee", text
+
+
+def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("phonons", "comparison")
+    if note:
+        text = (
+            f"largest difference {note['maximum']:.2g} THz, root mean square {note['rms']:.2g} THz at "
+            f"{note.get('qpoints')} commensurate wave vectors, same cell and displacements, "
+            f"{note.get('frames')} frames"
+        )
+        yield "phonons", "potential against the reference's forces", text
+
+
+def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
+    mesh = results.note("conductivity", "mesh")
+    if mesh.get("error_is"):
+        yield "conductivity", "error of the mesh", str(mesh["error_is"])
+    cross = results.note("conductivity", "cross_check")
+    if cross.get("skipped"):
+        yield "conductivity", "potential against the reference's forces", f"not made: {cross['skipped']}"
+    elif cross:
+        row = middle(np.array(cross["temperatures"]))
+        ours, reference = cross["kappa_potential"][row], cross["kappa_reference"][row]
+        text = (
+            f"{ours:.4g} against {reference:.4g} {unit_text(cross['unit'])} at {cross['temperatures'][row]:g} K "
+            f"({100 * (ours / reference - 1):+.1f} %), mesh {cross['mesh']}, the reference's cell, "
+            f"{cross['frames']} frames"
+        )
+        yield "conductivity", "potential against the reference's forces", text
+    scope = results.note("conductivity", "scope")
+    if scope:
+        yield "conductivity", "scope", f"{scope.get('method')}; {scope.get('carriers')}"
+
+
+def _knudsen(results: Results) -> Iterator[tuple[str, str, str]]:
+    values: Sequence[Mapping[str, Any]] = results.note("mesoscale", "knudsen").get("values") or []
+    if values:
+        rows = (
+            f"{row['mean']:.2g} ({row['max']:.2g}) at {row['grain_size']:g} nm, {row['temperature']:g} K"
+            for row in values
+        )
+        yield "mesoscale", "Knudsen number, mean over grains (largest)", "; ".join(rows)

@@ -1,0 +1,157 @@
+"""The report: one HTML page that needs nothing else, and the files that stand beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hashigo import __version__
+from hashigo.errors import InputError
+from hashigo.quantities import Quantity, quantity
+from hashigo.report.content import ReportContent
+from hashigo.workflows.results import rounded
+
+PAGE, NUMBERS, FIELDS = "report.html", "results.json", "microstructure.vtkhdf"
+#: Figures that need less than the page's width.
+NARROW = ("directional-modulus",)
+
+
+def render(content: ReportContent) -> str:
+    """Make the page.
+
+    Args:
+        content: of the report; its texts are escaped, its pictures are taken as they are.
+
+    Returns:
+        HTML that asks for no other file.
+    """
+    environment = Environment(
+        loader=PackageLoader("hashigo.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        words=lambda name: name.replace("_", " "),
+        symbol=symbol_html,
+        unit=unit_html,
+        rounded=rounded,
+        short=short,
+        duration=duration,
+        data_uri=data_uri,
+    )
+    page: str = environment.get_template("report.html.j2").render(
+        content=content, narrow=NARROW, meanings=_meanings(content), version=__version__
+    )
+    return page
+
+
+def _meanings(content: ReportContent) -> list[Quantity]:
+    names = (line.quantity for section in content.sections for line in section.lines)
+    return [quantity(name) for name in dict.fromkeys(names)]
+
+
+def symbol_html(symbol: str) -> Markup:
+    """A symbol with its indices set low: "C_eff_11" as C with "eff, 11"."""
+    base, _, indices = symbol.partition("_")
+    low = Markup("<sub>{}</sub>").format(indices.replace("_", ", ")) if indices else Markup("")
+    return Markup("<var>{}</var>{}").format(base, low)
+
+
+def unit_html(unit: str) -> Markup:
+    """A unit with its powers set high."""
+    return Markup(re.sub(r"\^(-?\d+)", r"<sup>\1</sup>", str(escape(unit))))
+
+
+def short(value: float) -> str:
+    """A number of any unit with two digits.
+
+    Args:
+        value: the number, in any unit.
+    """
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def duration(seconds: float) -> str:
+    """A time as hours, minutes and seconds.
+
+    Args:
+        seconds: s.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def data_uri(svg: str) -> str:
+    """A picture as an address that holds it: scripts do not run in it, and its ids are its own."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def write_report(node: Any, path: Path) -> Path:
+    """Write the report of a run; the file appears when it is complete.
+
+    Args:
+        node: the run, finished or not.
+        path: file to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    from hashigo.report.collect import collect_content
+
+    return _write(Path(path), render(collect_content(node)).encode())
+
+
+def write_outputs(node: Any, folder: Path) -> Path:
+    """Write the report, all numbers as JSON and the fields of the microstructure into a folder.
+
+    Args:
+        node: the run, finished or not; what it has is written.
+        folder: made where it does not exist; files of an earlier run in it are replaced.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: when a file cannot be written.
+    """
+    from hashigo.workflows.results import results_content, stage_results
+
+    folder = Path(folder)
+    numbers = json.dumps(results_content(node), indent=1, ensure_ascii=False) + "\n"
+    _write(folder / NUMBERS, numbers.encode())
+    fields = stage_results(node).get("mesoscale")
+    if fields is not None:
+        _write(folder / FIELDS, fields.get_content(mode="rb"))
+    else:
+        # What an earlier run left there does not belong to this one.
+        (folder / FIELDS).unlink(missing_ok=True)
+    return write_report(node, folder / PAGE)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, and a file was to be written", fix="give the name of a file")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}", fix="choose another place with --output"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path

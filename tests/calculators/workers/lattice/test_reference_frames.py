@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.frames import Frame
+from hashigo.calculators.workers.lattice.force_constants import build_lattice, ideal_supercell
+from hashigo.calculators.workers.lattice.reference_frames import (
+    fit_frames,
+    frames_dataset,
+    frames_supercell,
+)
+from hashigo.errors import InputError
+
+
+@pytest.fixture
+def lattice(diamond):
+    return build_lattice(diamond, [2, 2, 2])
+
+
+@pytest.fixture
+def frame(tersoff, lattice):
+    """A displaced supercell in an order of its own, some of its atoms in another image of the cell."""
+    generator = np.random.default_rng(4)
+    cell = ideal_supercell(lattice)
+    cell.positions += generator.uniform(-0.1, 0.1, size=(64, 3))
+    cell = cell[generator.permutation(64)]
+    forces = tersoff.evaluate([cell])[0].forces
+    positions = cell.positions + generator.integers(-1, 2, size=(64, 3)) @ cell.cell.array
+    return Frame(cell.cell.array, positions, tuple(cell.get_chemical_symbols()), forces=forces)
+
+
+def test_atoms_are_found_whatever_their_order_and_image(lattice, frame, tersoff):
+    dataset = frames_dataset(lattice, [frame])
+    cell = ideal_supercell(lattice)
+    cell.positions += dataset.displacements[0]
+    assert np.abs(dataset.displacements).max() <= 0.1
+    assert dataset.forces[0] == pytest.approx(tersoff.evaluate([cell])[0].forces, abs=1e-9)
+    assert dataset.residual is None
+
+
+def test_other_supercells_are_left_out(lattice, frame, diamond):
+    single = Frame(diamond.cell.array, diamond.positions, tuple(diamond.get_chemical_symbols()), forces=np.zeros((8, 3)))
+    strained = replace(frame, kind="strained")
+    larger = replace(frame, cell=frame.cell * 1.01)
+    dataset = frames_dataset(lattice, [single, frame, strained, larger])
+    assert len(dataset.displacements) == 1
+    assert dataset.left_out == (0, 2, 3)
+    with pytest.raises(InputError, match="none of the 2 reference frames is a displaced supercell of 64 atoms"):
+        frames_dataset(lattice, [strained, larger])
+
+
+def test_undisplaced_frame_gives_the_residual(lattice, frame):
+    cell = ideal_supercell(lattice)
+    residual = np.full((64, 3), 0.01)
+    still = Frame(cell.cell.array, cell.positions, frame.symbols, forces=residual)
+    plain, corrected = frames_dataset(lattice, [frame]), frames_dataset(lattice, [frame, still])
+    assert corrected.residual == pytest.approx(0.01)
+    assert corrected.forces == pytest.approx(plain.forces - 0.01)
+
+
+def test_an_atom_off_its_site_is_named(lattice, frame):
+    positions = frame.positions.copy()
+    positions[7] += [0.6, 0.0, 0.0]
+    with pytest.raises(InputError, match=r"atom 7 of reference frame 1 is 0\.\d+ Å from the nearest site"):
+        frames_dataset(lattice, [frame, replace(frame, positions=positions)])
+
+
+def test_another_element_is_named(lattice, frame):
+    with pytest.raises(InputError, match=r"atom 0 \(Ge\) of reference frame 0 has a nearest site that belongs to Si"):
+        frames_dataset(lattice, [replace(frame, symbols=("Ge", *frame.symbols[1:]))])
+
+
+def test_two_atoms_on_a_site_are_named(lattice, frame):
+    positions = frame.positions.copy()
+    positions[5] = positions[2] + 0.01
+    with pytest.raises(InputError, match="atom 5 .* has a nearest site that atom 2 has too"):
+        frames_dataset(lattice, [replace(frame, positions=positions)])
+
+
+def test_missing_forces_are_named(lattice, frame):
+    with pytest.raises(InputError, match="reference frame 0 has no forces"):
+        frames_dataset(lattice, [replace(frame, forces=None)])
+
+
+def test_supercell_of_the_frames(diamond, frame):
+    assert np.array_equal(frames_supercell(diamond, [frame]), np.diag([2, 2, 2]))
+    # phonopy's matrix acts on columns: its transpose is what relates the rows of the cells.
+    matrix = np.array([[1, 1, 0], [0, 2, 0], [0, 0, 1]])
+    cell = ideal_supercell(build_lattice(diamond, matrix))
+    skew = Frame(cell.cell.array, cell.positions, tuple(cell.get_chemical_symbols()))
+    assert np.array_equal(frames_supercell(diamond, [skew]), matrix)
+    stretched = replace(frame, cell=frame.cell * 1.01)
+    with pytest.raises(InputError, match="none of the 1 displaced reference frames is a supercell of the structure"):
+        frames_supercell(diamond, [stretched])
+
+
+def test_order_follows_from_the_number_of_frames(springs, cubic):
+    lattice = build_lattice(cubic, [3, 3, 3])
+    cell = ideal_supercell(lattice)
+    frames = []
+    for seed in range(8):
+        moved = cell.copy()
+        moved.positions += np.random.default_rng(seed).uniform(-0.02, 0.02, size=(27, 3))
+        forces = springs(1.0).evaluate([moved])[0].forces
+        frames.append(Frame(cell.cell.array, moved.positions, ("Al",) * 27, forces=forces))
+    assert fit_frames(lattice, frames_dataset(lattice, frames))[2] == 3
+    constants, _, order = fit_frames(lattice, frames_dataset(lattice, frames[:1]))
+    assert order == 2
+    assert constants.second[0, 0] == pytest.approx(6 * np.eye(3), abs=1e-8)
