@@ -40,9 +40,20 @@ def main() -> None:
         plain = Path(folder, "plain")
         plain.mkdir()
         script = str(Path(__file__).with_name("plain_chain.py"))
-        plain_wall, plain_cpu = timed([*launcher, sys.executable, script, str(study), str(plain)], env=environment)
+        plain_wall, plain_cpu = timed(
+            [*launcher, sys.executable, script, str(study), str(plain)], env=environment
+        )
         database = Path(folder, "aiida")
-        command = [sys.executable, "-m", "hashigo", "run", str(study), "--quiet", "--output", str(Path(folder, "out"))]
+        command = [
+            sys.executable,
+            "-m",
+            "hashigo",
+            "run",
+            str(study),
+            "--quiet",
+            "--output",
+            str(Path(folder, "out")),
+        ]
         run_wall, run_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})
         run_cpu += jobs_cpu(database)
         again_wall, again_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})

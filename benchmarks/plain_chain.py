@@ -12,10 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hashigo.calculators.frames import read_header
 from hashigo.calculators.workers.job import Job, SerialComm, world
 from hashigo.study import load_study
-from hashigo.study.structures import read_structure_file, standardise, structure_content, structure_from_content
-from hashigo.calculators.frames import read_header
+from hashigo.study.structures import (
+    read_structure_file,
+    standardise,
+    structure_content,
+    structure_from_content,
+)
 
 
 def main(study_path: Path, folder: Path) -> None:
@@ -31,7 +36,11 @@ def main(study_path: Path, folder: Path) -> None:
         (folder / "cell.json").write_text(json.dumps(structure_content(reference)))
     files = {name: folder / f"{name}.h5" for name in ("potential", "elasticity", "phonons", "conductivity")}
     seed = {"seed": study.seed}
-    everything = {"structure": folder / "cell.json", "frames": frames, **{k: files[k] for k in ("potential", "elasticity")}}
+    everything = {
+        "structure": folder / "cell.json",
+        "frames": frames,
+        **{k: files[k] for k in ("potential", "elasticity")},
+    }
     tasks: list[tuple[str, dict[str, Any], dict[str, Path], Path, bool]] = [
         ("training", content["potential"] | seed, {"frames": frames}, files["potential"], False),
         (

@@ -19,8 +19,9 @@ def study_page() -> str:
     lines = [
         "# The study file",
         "",
-        "Made from the code by `docs/generate.py`. A length without unit is in Å, a grain size in nm, a temperature in K;",
-        "any unit of the same dimension may be written, as in `cutoff: 0.5 nm`. `hashigo schema` prints the JSON schema",
+        "Made from the code by `docs/generate.py`. A length without unit is in Å, a grain size in nm, a temperature",
+        "in K; any unit of the same dimension may be written, as in `cutoff: 0.5 nm`. `hashigo schema` prints the JSON",
+        "schema",
         "(also in [study.schema.json](study.schema.json)), with which editors check and complete a study.",
     ]
     sections = [("", Study)] + [
@@ -28,7 +29,9 @@ def study_page() -> str:
         for name, field in Study.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     ]
-    sampling = sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
+    sampling = (
+        sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
+    )
     sections.append(("reference.sampling", sampling))
     for name, model in sections:
         lines += ["", f"## `{name}`" if name else "## Top level", "", model.__doc__.splitlines()[0], ""]
@@ -70,19 +73,23 @@ def exit_codes_page() -> str:
 
     processes = {
         "hashigo.worker": CalculationFactory("hashigo.worker"),
-        **{name: WorkflowFactory(name) for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale")},
+        **{
+            name: WorkflowFactory(name)
+            for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale")
+        },
     }
     lines = [
         "# Exit codes",
         "",
         "Made from the code by `docs/generate.py`. The command line ends with 0 when all is well, 2 when something the",
         "user gave is wrong or missing, 3 when a stage failed or a gate did not hold, 130 when a signal stopped it.",
-        "All stages of one worker job (`hashigo.potential` to `hashigo.mesoscale`) have the codes of `hashigo.elasticity`.",
+        "All stages of one worker job (`hashigo.potential` to `hashigo.mesoscale`) have the codes of",
+        "`hashigo.elasticity`.",
     ]
     for name, process in processes.items():
         lines += ["", f"## `{name}`", "", "| status | label | message |", "|---|---|---|"]
         for label, code in sorted(process.spec().exit_codes.items(), key=lambda item: item[1].status):
-            if 300 <= code.status:
+            if code.status >= 300:
                 lines.append(f"| {code.status} | `{label}` | {code.message} |")
     return "\n".join(lines) + "\n"
 

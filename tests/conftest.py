@@ -96,7 +96,12 @@ class Workplace:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `hashigo` to its end, standard output piped."""
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
 
 

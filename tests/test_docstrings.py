@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hashigo"
 
 #: Words that tell the unit of a number, or that it has none.
 UNITS = re.compile(
-    r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status)|eV|Å|nm|µm|THz|GPa|Pa\b|\bK\b|W/|J/|kg|mol|"
+    r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status)|"
+    r"eV|Å|nm|µm|THz|GPa|Pa\b|\bK\b|W/|J/|kg|mol|"
     r"\bm\b|m\^|m/s|\bs\b|°|second|unit|Ry|1/Å|" + "|".join(re.escape(q.unit) for q in vocabulary().values())
 )
 ARRAY = re.compile(r"\b(NDArray|ndarray|Floats|ArrayLike|Complex|Integers|Indices)\b")

@@ -84,5 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:  # a fault of ours or of a library: one line, the rest on request
         if debug:
             raise
-        click.echo(f"error: unexpected {type(error).__name__}: {error}\n  see: add --debug for details", err=True)
+        click.echo(
+            f"error: unexpected {type(error).__name__}: {error}\n  see: add --debug for details", err=True
+        )
         sys.exit(1)

@@ -53,7 +53,9 @@ def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
     jobs = [child for child in node.called if child.process_label and _is_job(child)]
     finished = sum(job.is_terminated for job in jobs)
     state = _state(node)
-    note = "from the cache" if jobs and all(_cached(job) for job in jobs) else ""
+    reused = jobs and all(_cached(job) for job in jobs)
+    merged = not jobs and any(child.process_label == "merge_frames" for child in node.called)
+    note = "from the cache" if reused or merged else ""
     share, text = None, note
     if state == "running" and len(jobs) == 1:
         told = (

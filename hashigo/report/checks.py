@@ -63,7 +63,9 @@ def _words(name: str) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:.4g}".replace("-", "−")
 
 
 def _members(indices: Any) -> str:
@@ -93,8 +95,8 @@ def _imaginary(note: Mapping[str, Any], results: Results) -> str:
     lowest = float(note["minimum_frequency"])
     where = ", ".join(f"{x:g}" for x in note.get("qpoint") or [])
     # Acoustic modes at Γ are zero to rounding.
-    shown = "0" if abs(lowest) < 1e-4 else f"{lowest:.4g}"
-    text = f"lowest frequency {shown} THz at ({where}), tolerance {note['tolerance']:g} THz"
+    shown = _number(0.0 if abs(lowest) < 1e-4 else lowest)
+    text = f"lowest frequency {shown} THz at ({where}), tolerance {_number(note['tolerance'])} THz"
     return text + _members(note.get("failed_members"))
 
 
@@ -167,9 +169,10 @@ def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
     elif cross:
         row = middle(np.array(cross["temperatures"]))
         ours, reference = cross["kappa_potential"][row], cross["kappa_reference"][row]
+        difference = f"{100 * (ours / reference - 1):+.1f}".replace("-", "−")
         text = (
             f"{ours:.4g} against {reference:.4g} {unit_text(cross['unit'])} at {cross['temperatures'][row]:g} K "
-            f"({100 * (ours / reference - 1):+.1f} %), mesh {cross['mesh']}, the reference's cell, "
+            f"({difference} %), mesh {cross['mesh']}, the reference's cell, "
             f"{cross['frames']} frames"
         )
         yield "conductivity", "potential against the reference's forces", text

@@ -15,7 +15,7 @@ from hashigo import __version__
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
-from hashigo.workflows.results import rounded
+from hashigo.workflows.results import TableLine, rounded
 
 PAGE, NUMBERS, FIELDS = "report.html", "results.json", "microstructure.vtkhdf"
 #: Figures that need less than the page's width.
@@ -39,11 +39,12 @@ def render(content: ReportContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        words=lambda name: name.replace("_", " "),
+        words=words,
         symbol=symbol_html,
         unit=unit_html,
         rounded=rounded,
         short=short,
+        parts=parts,
         duration=duration,
         data_uri=data_uri,
     )
@@ -56,6 +57,11 @@ def render(content: ReportContent) -> str:
 def _meanings(content: ReportContent) -> list[Quantity]:
     names = (line.quantity for section in content.sections for line in section.lines)
     return [quantity(name) for name in dict.fromkeys(names)]
+
+
+def words(name: str) -> str:
+    """A quantity's key as people write it."""
+    return name.replace("_", " ").replace("helmholtz", "Helmholtz").replace("gamma", "at Γ")
 
 
 def symbol_html(symbol: str) -> Markup:
@@ -77,6 +83,12 @@ def short(value: float) -> str:
         value: the number, in any unit.
     """
     return f"{float(f'{value:.2g}'):g}"
+
+
+def parts(line: TableLine) -> str:
+    """Parts of a standard uncertainty in words; those that do not change its printed digits are left out."""
+    shown = {name: part for name, part in line.components.items() if part > 1e-4 * (line.uncertainty or 0.0)}
+    return ", ".join(f"{name}\u00a0{short(part)}" for name, part in shown.items())
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, calcfunction, if_, while_
-from aiida.orm import Dict, Str, StructureData
+from aiida.orm import CalcJobNode, Dict, List, QueryBuilder, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData
@@ -72,6 +72,41 @@ def gather_frames(sampled: FramesData, engine: Str, **outputs: Any) -> FramesDat
             values["stress"] = None
         done.append(replace(frames[index], **values))
     return frames_node(done, sampled.header())
+
+
+@calcfunction
+def missing_frames(sampled: FramesData, known: List) -> FramesData:
+    """The sampled configurations whose identities are not known yet."""
+    have = set(known.get_list())
+    return frames_node([f for f in sampled.frames() if f.identity not in have], sampled.header())
+
+
+@calcfunction
+def merge_frames(sampled: FramesData, **computed: FramesData) -> FramesData:
+    """Computed frames in the order in which they were sampled."""
+    found = {frame.identity: frame for node in computed.values() for frame in node.frames()}
+    return frames_node([found[frame.identity] for frame in sampled.frames()], sampled.header())
+
+
+def known_frames(sampled: FramesData) -> list[FramesData]:
+    """Nodes of earlier batches that hold some of the sampled frames: the same work has the same identity."""
+    wanted = set(sampled.base.attributes.get("identities"))
+    query = QueryBuilder().append(
+        CalcJobNode,
+        filters={"attributes.process_label": "WorkerCalculation", "attributes.exit_status": 0},
+        tag="job",
+    )
+    filters = {"attributes.engine": sampled.base.attributes.get("engine")}
+    query.append(
+        FramesData, with_incoming="job", edge_filters={"label": "result"}, filters=filters, tag="frames"
+    )
+    nodes = []
+    for node in query.order_by({"frames": {"id": "asc"}}).iterall():
+        have = wanted & set(node[0].base.attributes.get("identities"))
+        if have:
+            nodes.append(node[0])
+            wanted -= have
+    return nodes
 
 
 @calcfunction
@@ -147,20 +182,28 @@ class ReferenceWorkChain(WorkChain):
         """Whether the engine runs inside the batch worker."""
         return self._engine().calculator is not None
 
-    def submit_batch(self) -> Any:
-        """Start one job for all frames."""
+    def submit_batch(self) -> None:
+        """Start one job for all frames that no earlier batch has computed."""
+        self.ctx.known = known_frames(self.ctx.sampled)
+        have = {identity for node in self.ctx.known for identity in node.base.attributes.get("identities")}
+        have &= set(self.ctx.sampled.base.attributes.get("identities"))
+        self.ctx.batch = None
+        if len(have) == self.ctx.sampled.base.attributes.get("n_frames"):
+            return
+        frames = missing_frames(self.ctx.sampled, List(sorted(have))) if have else self.ctx.sampled
         given = self.inputs.parameters.get_dict()
         parameters = Dict({"engine": given["engine"], "settings": given["settings"]})
-        inputs = worker_inputs(
-            self.inputs.site.value, "forces", parameters, {"frames": self.ctx.sampled}, ranks=0
-        )
+        inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": frames}, ranks=0)
         self.to_context(batch=self.submit(WorkerCalculation, **inputs))
 
     def take_batch(self) -> ExitCode | None:
         """Hand on what the batch computed."""
-        if not self.ctx.batch.is_finished_ok:
-            return self.exit_codes.ERROR_JOB.format(message=job_failure(self.ctx.batch))
-        self.out("result", split_atoms(self.ctx.batch.outputs.result))
+        batch = self.ctx.batch
+        if batch is not None and not batch.is_finished_ok:
+            return self.exit_codes.ERROR_JOB.format(message=job_failure(batch))
+        parts = [*self.ctx.known, *([] if batch is None else [batch.outputs.result])]
+        merged = merge_frames(self.ctx.sampled, **{f"part_{i}": node for i, node in enumerate(parts)})
+        self.out("result", split_atoms(merged))
         return None
 
     def frames_left(self) -> bool:

@@ -123,7 +123,8 @@ def job_failure(process: Any) -> str:
         return str(process.exit_message)
     if process.exception:
         return str(process.exception).strip().splitlines()[-1]
-    return f"{process.process_label} <{process.pk}> was {process.process_state.value if process.process_state else 'lost'}"
+    state = process.process_state.value if process.process_state else "lost"
+    return f"{process.process_label} <{process.pk}> was {state}"
 
 
 def worker_inputs(

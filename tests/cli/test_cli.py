@@ -139,7 +139,13 @@ def test_a_closed_pipe_is_no_error(finished):
     place = finished.workplace
     command = " ".join(place.command("results", "--json")) + " | head -1"
     done = subprocess.run(
-        command, shell=True, cwd=place.folder, env=place.environment, capture_output=True, text=True, check=False
+        command,
+        shell=True,
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == "{"
     assert done.stderr == ""
@@ -147,12 +153,17 @@ def test_a_closed_pipe_is_no_error(finished):
 
 def test_a_failed_gate_keeps_what_was_computed_and_names_the_gate(workplace):
     study = (workplace.folder / "study.yaml").read_text()
-    (workplace.folder / "strict.yaml").write_text(study.replace("members: 2", "members: 2, max_force_error: 1e-9"))
+    (workplace.folder / "strict.yaml").write_text(
+        study.replace("members: 2", "members: 2, max_force_error: 1e-9")
+    )
     done = workplace.run("run", "strict.yaml")
     assert done.returncode == 3
     assert "stage 'potential' was stopped by a gate" in done.stderr
     assert "ΔF" in done.stdout
-    loose = study.replace("members: 2", "members: 2, max_force_error: 1e-9") + "stop_at_gates: false\nuntil: elasticity\n"
+    loose = (
+        study.replace("members: 2", "members: 2, max_force_error: 1e-9")
+        + "stop_at_gates: false\nuntil: elasticity\n"
+    )
     (workplace.folder / "loose.yaml").write_text(loose)
     assert workplace.run("run", "loose.yaml").returncode == 0
 

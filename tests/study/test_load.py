@@ -23,7 +23,9 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
     schema = Study.model_json_schema()
     assert schema["required"] == ["structure", "reference"]
     json.dumps(schema)
-    sections = [value for value in vars(model).values() if isinstance(value, type) and issubclass(value, Section)]
+    sections = [
+        value for value in vars(model).values() if isinstance(value, type) and issubclass(value, Section)
+    ]
     assert len(sections) > 8
     for section in sections:
         assert all(field.description for field in section.model_fields.values()), section
@@ -35,7 +37,10 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
         ({"potental": {}}, "unknown key 'potental'"),
         ({"potential": {"cutof": 5}}, r"unknown key 'potential\.cutof'"),
         ({"potential": {"cutoff": "3 kg"}}, r"potential\.cutoff: '3 kg' cannot be converted to Å"),
-        ({"potential": {"cutoff": "3 parsnips"}}, r"potential\.cutoff: the unit of '3 parsnips' is not known"),
+        (
+            {"potential": {"cutoff": "3 parsnips"}},
+            r"potential\.cutoff: the unit of '3 parsnips' is not known",
+        ),
         ({"potential": {"members": 1}}, "potential: a committee of 1 has no spread"),
         ({"potential": {"invariant_max_l": [4]}}, "one number for each order from 2 to 3"),
         ({"mesoscale": {"grains": 5000}}, r"mesoscale: 32\^3 voxels are too few for 5000 grains"),
@@ -62,7 +67,9 @@ def test_a_close_key_is_suggested():
 
 
 def test_units_are_converted():
-    study = study_from({**SMALL, "mesoscale": {"grain_sizes": ["1 µm", 50]}, "potential": {"cutoff": "0.6 nm"}})
+    study = study_from(
+        {**SMALL, "mesoscale": {"grain_sizes": ["1 µm", 50]}, "potential": {"cutoff": "0.6 nm"}}
+    )
     assert study.mesoscale.grain_sizes == (1000.0, 50.0)
     assert study.potential.cutoff == pytest.approx(6.0)
 

@@ -20,7 +20,9 @@ from hashigo.study.structures import (
 @pytest.mark.parametrize("name", ["si.cif", "POSCAR", "si.vasp", "si.extxyz"])
 def test_formats(tmp_path, diamond, name):
     path = tmp_path / name
-    diamond.write(path, format="extxyz" if name.endswith("xyz") else "cif" if name.endswith("cif") else "vasp")
+    diamond.write(
+        path, format="extxyz" if name.endswith("xyz") else "cif" if name.endswith("cif") else "vasp"
+    )
     atoms = read_structure_file(path)
     assert difference(standardise(atoms), standardise(diamond)) == ""
 

@@ -18,5 +18,5 @@ def test_conversion(written, unit, value):
 
 @pytest.mark.parametrize("written", ["", "nm", True, None, [1], "1 nm; import os"])
 def test_what_is_no_number_is_refused(written):
-    with pytest.raises(ValueError, match="number|unit"):
+    with pytest.raises(ValueError, match=r"number|unit"):
         convert(written, "Å")

@@ -118,6 +118,7 @@ def moduli_and_bounds(results: Results) -> Figure:
         # Bounds that coincide, as those of K of a cubic crystal, would otherwise be drawn far apart.
         reach = max(0.6 * (max(numbers) - min(numbers)), 0.01 * abs(value))
         centre = (max(numbers) + min(numbers)) / 2
+        panel.xaxis.set_major_locator(MaxNLocator(5))
         panel.set_xlim(centre - reach, centre + reach)
         panel.set_xlabel(axis_label(f"effective_{kind}_modulus"))
     axes[0].set_yticks(range(len(known)), [rows[row] for row in known])

@@ -35,7 +35,7 @@ def slices(results: Results) -> Figure:
     grains = results.array(_STAGE, "slice/grain_id")
     note = results.note(_STAGE, "fields")
     fields = [field for field in _FIELDS if results.has(_STAGE, f"slice/{field[0]}")]
-    figure, axes = panels(1 + len(fields), 2.8)
+    figure, axes = panels(1 + len(fields), 3.1, layout="compressed")
     edge, unit = float(note.get("edge") or len(grains)), str(note.get("length_unit") or "voxel")
     look: dict[str, Any] = {"origin": "lower", "extent": (0, edge, 0, edge), "interpolation": "nearest"}
     axes[0].imshow(_shuffled(grains), cmap=_tints(), vmin=0, vmax=11, **look)

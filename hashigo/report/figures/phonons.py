@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from hashigo.report.figures.source import Results
@@ -53,6 +54,7 @@ def bands(results: Results) -> Figure:
     left.set_ylabel("Frequency $ν$ (THz)")
     right.set_xlabel("DOS (1/THz)")
     right.set_xlim(0, None)
+    right.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
     lowest = float(results.array("phonons", "bands/frequency").min())
     left.set_ylim(min(0.0, 1.1 * lowest), None)
     for panel in (left, right):

@@ -77,19 +77,22 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
-def panels(count: int, height: float, *, rows: int = 1, **named: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, height: float, *, rows: int = 1, layout: str = "constrained", **named: Any
+) -> tuple[Figure, list[Axes]]:
     """A figure of panels side by side, without pyplot's global state.
 
     Args:
         count: number of panels in a row.
         height: of the whole figure, inch.
         rows: number of rows.
+        layout: matplotlib's name of how panels are placed; "compressed" for panels of fixed shape.
         named: for `Figure.subplots`.
 
     Returns:
         The figure and its panels, row by row.
     """
-    figure = Figure(figsize=(WIDE, height), layout="constrained")
+    figure = Figure(figsize=(WIDE, height), layout=layout)
     axes = figure.subplots(rows, count, squeeze=False, **named)
     return figure, list(axes.ravel())
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes, member_conductivity
+from hashigo.errors import InputError
+
+
+def series(values, meshes):
+    return MeshSeries(np.array(meshes), np.array(values)[:, None, None, None] * np.eye(3)[None, None])
+
+
+def test_a_line_in_the_inverse_mesh_is_extrapolated_exactly():
+    meshes = [5, 7, 9, 11]
+    # The first mesh is off the line, and is not used.
+    found = series([1.0, *(150 - 300 / n for n in meshes[1:])], meshes)
+    assert found.extrapolated()[0] == pytest.approx(150 * np.eye(3))
+    assert found.finest[0] == pytest.approx((150 - 300 / 11) * np.eye(3))
+    assert found.error()[0] == pytest.approx(300 / 11 * np.eye(3))
+
+
+def test_least_squares_through_scatter():
+    found = series([100.0, 103.0, 104.0], [7, 9, 11])
+    slope, limit = np.polyfit([1 / 7, 1 / 9, 1 / 11], [100, 103, 104], 1)
+    assert slope < 0
+    assert found.extrapolated()[0, 1, 1] == pytest.approx(limit)
+
+
+def test_two_meshes_differ_and_one_tells_nothing():
+    assert series([100.0, 103.0], [7, 9]).error()[0] == pytest.approx(3 * np.eye(3))
+    alone = series([100.0], [7])
+    assert alone.error() is None
+    assert not alone.converged(1e9)
+
+
+def test_convergence_at_its_limit():
+    found = series([95.0, 100.0], [7, 9])
+    assert found.converged(0.0501)
+    assert not found.converged(0.0499)
+
+
+def test_members_keep_the_form_of_the_tensor():
+    fine, coarse = np.diag([100.0, 100.0, 50.0])[None], np.diag([80.0, 80.0, 40.0])[None]
+    members = np.array([coarse, 1.1 * coarse])
+    found = member_conductivity(fine, coarse, members)
+    assert found[0] == pytest.approx(fine)
+    assert found[1] == pytest.approx(1.1 * fine)
+
+
+def test_meshes_are_sorted_and_checked():
+    assert check_meshes([9, 7], "conductivity.meshes").tolist() == [7, 9]
+    for bad in ([], [7, 7], [0, 7]):
+        with pytest.raises(InputError, match=r"conductivity\.meshes"):
+            check_meshes(bad, "conductivity.meshes")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers.homogenization.boundary import limited_conductivity, read_modes
+from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, random_dataset
+from hashigo.calculators.workers.lattice.transport import (
+    build_anharmonic,
+    cumulative,
+    mode_properties,
+    voigt_to_tensor,
+)
+
+
+@pytest.fixture(scope="module")
+def silicon(tersoff, diamond):
+    lattice = build_lattice(diamond, [2, 2, 2])
+    dataset = random_dataset(tersoff, lattice, 20, 0.03, seed=0, paired=True)
+    return build_anharmonic(diamond, [2, 2, 2], Fit(lattice, 3).solve(dataset))
+
+
+@pytest.fixture(scope="module")
+def modes(silicon):
+    return mode_properties(silicon, 5, [300.0, 600.0])
+
+
+def test_silicon_by_tersoff(silicon):
+    """267.9 W/(m K) by the 111 supercells of finite displacements."""
+    kappa = mode_properties(silicon, 9, [300.0], isotopes=False).conductivity()[0]
+    assert kappa == pytest.approx(267.9 * np.eye(3), rel=0.02, abs=1e-6)
+
+
+@pytest.mark.parametrize("isotopes", [True, False])
+def test_modes_give_what_phono3py_gives(silicon, isotopes):
+    found = mode_properties(silicon, 5, [300.0, 600.0], isotopes=isotopes, batches=3)
+    silicon.run_thermal_conductivity(temperatures=[300.0, 600.0], is_isotope=isotopes, log_level=0)
+    expected = voigt_to_tensor(silicon.thermal_conductivity.kappa[0])
+    assert found.conductivity() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_star_average_is_of_the_velocity(modes):
+    assert modes.velocity_outer[:, :3].sum(axis=1) == pytest.approx(modes.speed**2, rel=1e-9, abs=1e-9)
+    assert modes.weight.reshape(-1, 6)[:, 0].sum() == 5**3
+    assert modes.volume == pytest.approx(5**3 * 5.432e-10**3 / 4)
+
+
+def test_sound_velocity(modes):
+    # Of longitudinal waves in silicon about 8 to 9 km/s.
+    assert 7e3 < modes.speed.max() < 1e4
+
+
+def test_modes_of_no_frequency_carry_nothing(modes):
+    still = modes.frequency < 1e-3
+    assert still.sum() == 3
+    assert np.abs(modes.lifetime[:, still]).max() == 0
+    assert np.isfinite(modes.lifetime).all()
+
+
+def test_ranks_share_the_wave_vectors(silicon, modes):
+    """Two ranks, one after the other: what the first keeps, the second adds to."""
+    kept: dict = {}
+
+    class Rank:
+        size = 2
+
+        def __init__(self, rank):
+            self.rank = rank
+
+        def allgather(self, found):
+            kept[self.rank] = found
+            return [kept.get(0, {}), found if self.rank else {**_blank(found), **found}]
+
+    def _blank(found):
+        some = next(iter(found.values()))
+        return {index: tuple(np.zeros_like(part) for part in some) for index in range(10)}
+
+    told = []
+    mode_properties(silicon, 5, [300.0, 600.0], comm=Rank(0))
+    second = mode_properties(silicon, 5, [300.0, 600.0], comm=Rank(1), progress=told.append, batches=2)
+    assert len(kept[0]) + len(kept[1]) == 10
+    assert told == [0.5, 1.0]
+    assert np.array_equal(second.lifetime, modes.lifetime)
+    assert np.array_equal(second.velocity_outer, modes.velocity_outer)
+
+
+def test_cumulative_ends_at_the_conductivity(modes):
+    paths, carried = cumulative(modes, points=50)
+    total = np.trace(modes.conductivity(), axis1=1, axis2=2) / 3
+    assert carried[:, -1] == pytest.approx(total)
+    assert (np.diff(carried, axis=1) >= 0).all()
+    assert (carried[:, 0] < 0.05 * total).all()
+    assert 0.1 < paths[0] < 100 < paths[-1] < 1e5
+
+
+def test_mesoscale_reads_the_modes(modes, tmp_path):
+    with ResultWriter(tmp_path / "c.h5", task="conductivity", task_version=1) as writer:
+        modes.write(writer, "modes/fine")
+    with ResultReader(tmp_path / "c.h5") as reader:
+        read = read_modes(reader, "modes/fine")
+    for index in range(2):
+        unlimited = limited_conductivity(read, index, np.array([np.inf]))[0]
+        assert unlimited == pytest.approx(modes.conductivity()[index], rel=1e-12, abs=1e-9)

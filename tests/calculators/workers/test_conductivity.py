@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers import conductivity
+from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
+from hashigo.calculators.workers.potential import Committee, Evaluation
+from hashigo.errors import InputError
+
+QUICK = {"meshes": [3, 4, 5], "coarse_mesh": 4, "snapshots": 10, "temperatures": [300.0, 600.0]}
+
+
+class Scaled:
+    """A model whose forces are another's times a factor."""
+
+    def __init__(self, model, factor):
+        self.model, self.factor, self.elements = model, factor, model.elements
+
+    def evaluate(self, structures):
+        known = self.model.evaluate(structures)
+        return [Evaluation(self.factor * e.energy, self.factor * e.forces, self.factor * e.stress) for e in known]
+
+
+def write_elasticity(path, atoms, members):
+    """Every model relaxed to the same cell."""
+    with ResultWriter(path, task="elasticity", task_version=1) as writer:
+        positions = atoms.get_scaled_positions()
+        writer.array("relaxed/cell", atoms.cell.array, units="Å")
+        writer.array("relaxed/positions", positions, units="dimensionless")
+        if members:
+            writer.array("members/cell", [atoms.cell.array] * members, units="Å")
+            writer.array("members/positions", [positions] * members, units="dimensionless")
+        writer.note("relaxed", {"symbols": atoms.get_chemical_symbols()})
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(tersoff, diamond, tersoff_frames):
+    # The first member is the mean itself; the second is stiffer and conducts better.
+    committee = Committee(tersoff, (Scaled(tersoff, 1.0), Scaled(tersoff, 1.1)))
+    cells = RelaxedCells(diamond, (diamond, diamond))
+    settings = conductivity.check_settings(QUICK)
+    return conductivity.compute(committee, cells, settings, diamond, tersoff_frames)
+
+
+def test_members_are_ratios_at_the_coarse_mesh(result):
+    values = result.member_values()
+    fine = result.fine.conductivity()
+    assert values.shape == (2, 2, 3, 3)
+    assert values[0] == pytest.approx(fine, rel=1e-9)
+    ratio = result.members[1].conductivity()[0, 0, 0] / result.coarse.conductivity()[0, 0, 0]
+    assert ratio > 1.01
+    assert values[1, 0] == pytest.approx(ratio * fine[0], rel=1e-6)
+
+
+def test_the_coarse_mesh_is_part_of_the_series(result):
+    assert result.series.meshes.tolist() == [3, 4, 5]
+    assert np.array_equal(result.series.conductivity[1], result.coarse.conductivity())
+    assert np.array_equal(result.series.finest, result.fine.conductivity())
+
+
+def test_the_reference_itself_agrees_with_its_frames(result):
+    check = result.cross_check
+    assert check.frames == 6
+    assert check.potential == pytest.approx(check.reference, rel=1e-6)
+
+
+def test_too_few_frames_are_said(tersoff, diamond, tersoff_frames):
+    settings = conductivity.check_settings(QUICK)
+    said = conductivity.cross_check(diamond, tersoff, tersoff_frames[:2], settings)
+    assert said == "third-order force constants need 5 frames; there are 2"
+
+
+def test_result_file(result, tmp_path):
+    settings = conductivity.check_settings(QUICK)
+    conductivity.write(tmp_path / "c.h5", result, settings, conductivity.TASK_VERSION)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        record = reader.quantity("lattice_thermal_conductivity")
+        mesh = reader.note("mesh")
+        paths, carried = reader.array("cumulative/mean_free_path"), reader.array("cumulative/kappa")
+        assert reader.array("temperatures").tolist() == [300.0, 600.0]
+        assert reader.array("mesh/kappa").shape == (3, 2, 3, 3)
+        assert reader.has("modes/coarse/members/1/lifetime")
+        assert reader.note("cross_check")["frames"] == 6
+        assert "phonons only" in reader.note("scope")["carriers"]
+    assert set(record.components) == {"mesh", "model"}
+    total = np.sqrt(record.components["mesh"] ** 2 + record.components["model"] ** 2)
+    assert record.standard_uncertainty == pytest.approx(total)
+    assert record.converged is mesh["converged"] is False
+    assert carried[:, -1] == pytest.approx(np.trace(record.value, axis1=1, axis2=2) / 3)
+    assert paths.shape == (carried.shape[1],)
+
+
+def test_one_mesh_leaves_the_uncertainty_unknown(result, tmp_path):
+    series = replace(result.series, meshes=result.series.meshes[-1:], conductivity=result.series.conductivity[-1:])
+    settings = conductivity.check_settings({**QUICK, "meshes": [5], "tolerance": 10.0})
+    conductivity.write(tmp_path / "c.h5", replace(result, series=series), settings, 1)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        record = reader.quantity("lattice_thermal_conductivity")
+        assert reader.note("mesh")["error_is"].startswith("not known")
+    assert record.standard_uncertainty is None
+    assert not record.converged
+    assert record.members is not None
+
+
+def test_two_ranks_give_what_one_gives(tersoff_potential, diamond, tmp_path, require_program):
+    mpirun = require_program("mpirun", "openmpi-bin")
+    elasticity = write_elasticity(tmp_path / "elasticity.h5", diamond, 4)
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    for name, launcher in (("one.h5", []), ("two.h5", [mpirun, "-n", "2", "--oversubscribe"])):
+        job = {
+            "task": "conductivity",
+            "parameters": QUICK,
+            "inputs": {"elasticity": str(elasticity), "potential": str(tersoff_potential)},
+            "output": name,
+        }
+        (tmp_path / "job.json").write_text(json.dumps(job))
+        command = [*launcher, sys.executable, "-m", "hashigo.calculators.workers", str(tmp_path / "job.json")]
+        done = subprocess.run(
+            command, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200
+        )
+        assert done.returncode == 0, done.stderr
+    progress = json.loads((tmp_path / "progress.json").read_text())
+    assert progress["done"] == progress["total"]
+    with ResultReader(tmp_path / "one.h5") as one, ResultReader(tmp_path / "two.h5") as two:
+        first, second = (reader.quantity("lattice_thermal_conductivity") for reader in (one, two))
+        assert second.members == pytest.approx(first.members, rel=1e-9, abs=1e-9)
+        assert second.value == pytest.approx(first.value, rel=1e-9, abs=1e-9)
+        assert two.array("modes/fine/lifetime") == pytest.approx(one.array("modes/fine/lifetime"), rel=1e-9)
+        assert one.note("cross_check") == {"skipped": "no reference frames were given"}
+
+
+def test_an_engine_instead_of_a_potential(diamond, tmp_path):
+    elasticity = write_elasticity(tmp_path / "elasticity.h5", diamond, 0)
+    parameters = {**QUICK, "meshes": [3], "coarse_mesh": 3, "potential": {"engine": "tersoff"}}
+    conductivity.run(Job("conductivity", parameters, {"elasticity": elasticity}, tmp_path / "c.h5"))
+    with ResultReader(tmp_path / "c.h5") as reader:
+        record = reader.quantity("lattice_thermal_conductivity")
+        assert not reader.has("modes/coarse/members")
+    assert record.members is None
+    assert record.components == {}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"mesh": 7}, "mesh"),
+        ({"meshes": []}, "meshes"),
+        ({"coarse_mesh": 0}, "coarse_mesh"),
+        ({"displacement": -0.03}, "displacement"),
+        ({"snapshots": 0}, "snapshots"),
+        ({"temperatures": [0.0]}, "temperatures"),
+        ({"tolerance": 0.0}, "tolerance"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, named):
+    with pytest.raises(InputError, match=rf"conductivity\.{named}"):
+        conductivity.check_settings(parameters)
+
+
+def test_too_few_snapshots_are_named(tersoff, diamond):
+    settings = conductivity.check_settings({**QUICK, "snapshots": 4})
+    with pytest.raises(InputError, match="4 displaced supercells are too few .* at least 10 are needed"):
+        conductivity.compute(Committee(tersoff), RelaxedCells(diamond), settings)
