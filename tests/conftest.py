@@ -72,7 +72,7 @@ structure: silicon.cif
 reference: {engine: tersoff, sampling: {displaced: 4, strained: 6, volumes: 3}}
 potential: {members: 2}
 phonons: {mesh: 5, temperatures: [300]}
-conductivity: {meshes: [3, 4, 5], coarse_mesh: 3, temperatures: [300], snapshots: 6}
+conductivity: {meshes: [3, 4, 5], coarse_mesh: 3, temperatures: [300], snapshots: 10}
 mesoscale: {grains: 4, voxels: 8, grain_sizes: [100 nm, 1 µm], realisations: 2}
 """
 

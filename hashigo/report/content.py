@@ -53,7 +53,7 @@ class StageState:
         seconds: from its start to its end, s.
         jobs: count of jobs that were computed.
         cached: count of jobs taken from the cache.
-        core_hours: of those computed, core·h.
+        core_hours: number of core·h of those computed.
     """
 
     title: str
@@ -75,7 +75,14 @@ class ResultSection:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the run cost: core·h, and how that number was come by."""
+    """What the run cost.
+
+    Attributes:
+        core_hours: number of core·h.
+        method: how that number was come by.
+        jobs: count of jobs that were computed.
+        cached: count of jobs taken from the cache.
+    """
 
     core_hours: float
     method: str

@@ -17,7 +17,7 @@ from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
 from hashigo.workflows.results import TableLine, rounded
 
-PAGE, NUMBERS, FIELDS = "report.html", "results.json", "microstructure.vtkhdf"
+PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"
 #: Figures that need less than the page's width.
 NARROW = ("directional-modulus",)
 
@@ -126,7 +126,7 @@ def write_report(node: Any, path: Path) -> Path:
 
 
 def write_outputs(node: Any, folder: Path) -> Path:
-    """Write the report, all numbers as JSON and the fields of the microstructure into a folder.
+    """Write the report, all numbers as JSON, frames that were computed, and the microstructure's fields into a folder.
 
     Args:
         node: the run, finished or not; what it has is written.
@@ -138,14 +138,17 @@ def write_outputs(node: Any, folder: Path) -> Path:
     Raises:
         InputError: when a file cannot be written.
     """
-    from hashigo.workflows.results import results_content, stage_results
+    from hashigo.workflows.results import results_content
 
     folder = Path(folder)
     numbers = json.dumps(results_content(node), indent=1, ensure_ascii=False) + "\n"
     _write(folder / NUMBERS, numbers.encode())
-    fields = stage_results(node).get("mesoscale")
-    if fields is not None:
-        _write(folder / FIELDS, fields.get_content(mode="rb"))
+    found = node.outputs.stages if "stages" in node.outputs else {}
+    # Frames that were given are in the user's own file, perhaps in this very folder.
+    if "reference" in found and "frames" not in node.inputs:
+        _write(folder / FRAMES, found["reference"].get_content(mode="rb"))
+    if "mesoscale" in found:
+        _write(folder / FIELDS, found["mesoscale"].get_content(mode="rb"))
     else:
         # What an earlier run left there does not belong to this one.
         (folder / FIELDS).unlink(missing_ok=True)

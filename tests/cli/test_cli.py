@@ -91,13 +91,13 @@ def test_init_plan_and_schema(workplace):
     done = workplace.run("init", "silicon.cif", "-o", "own.yaml")
     assert done.returncode == 0, done.stderr
     assert "is there already" in workplace.run("init", "silicon.cif", "-o", "own.yaml").stderr
+    assert json.loads(workplace.run("schema").stdout)["title"] == "Study"
+    assert not (workplace.folder / "aiida").exists(), "these commands need no database"
     plan = workplace.run("plan", "study.yaml")
     assert plan.returncode == 0, plan.stderr
     assert "Thermal conductivity" in plan.stdout
     rows = json.loads(workplace.run("plan", "study.yaml", "--json").stdout)["stages"]
     assert [row["jobs"] for row in rows] == [0, 1, 1, 1, 1, 1, 1]
-    assert json.loads(workplace.run("schema").stdout)["title"] == "Study"
-    assert not (workplace.folder / "aiida").exists(), "these commands need no database"
 
 
 @pytest.mark.parametrize(

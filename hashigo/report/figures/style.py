@@ -84,7 +84,7 @@ def panels(
 
     Args:
         count: number of panels in a row.
-        height: of the whole figure, inch.
+        height: of the whole figure; unit: inch.
         rows: number of rows.
         layout: matplotlib's name of how panels are placed; "compressed" for panels of fixed shape.
         named: for `Figure.subplots`.

@@ -28,7 +28,9 @@ class Scaled:
 
     def evaluate(self, structures):
         known = self.model.evaluate(structures)
-        return [Evaluation(self.factor * e.energy, self.factor * e.forces, self.factor * e.stress) for e in known]
+        return [
+            Evaluation(self.factor * e.energy, self.factor * e.forces, self.factor * e.stress) for e in known
+        ]
 
 
 def write_inputs(folder, atoms, members, frames=None):
@@ -98,7 +100,9 @@ def test_an_imaginary_mode_stops_and_the_result_is_kept(tersoff, diamond, tmp_pa
     unstable = Committee(Scaled(tersoff, -1e-2))
     monkeypatch.setattr(phonons, "committee_for", lambda inputs, reference, elements: unstable)
     inputs = write_inputs(tmp_path, diamond, 0)
-    with pytest.raises(GateFailure, match=r"Si8 has an imaginary phonon of -1\.\d+ THz at the commensurate wave vector"):
+    with pytest.raises(
+        GateFailure, match=r"Si8 has an imaginary phonon of -1\.\d+ THz at the commensurate wave vector"
+    ):
         phonons.run(Job("phonons", QUICK, inputs, tmp_path / "p.h5"))
     with ResultReader(tmp_path / "p.h5") as reader:
         assert reader.note("gate")["passed"] is False
@@ -123,6 +127,7 @@ def test_two_ranks_give_what_one_gives(tersoff_potential, tersoff_frames, diamon
     frames = [frame for frame in tersoff_frames if frame.kind == "displaced"]
     inputs = {**write_inputs(tmp_path, diamond, 4, frames), "potential": tersoff_potential}
     environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
     for name, launcher in (("one.h5", []), ("two.h5", [mpirun, "-n", "2", "--oversubscribe"])):
         job = {
             "task": "phonons",

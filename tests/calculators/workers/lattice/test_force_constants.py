@@ -81,7 +81,7 @@ def test_too_few_snapshots_are_named(diamond):
     lattice = build_lattice(diamond, [2, 2, 2])
     fit = Fit(lattice, 3)
     zeros = np.zeros((4, 64, 3))
-    with pytest.raises(InputError, match="4 displaced supercells are too few .* at least 5 are needed"):
+    with pytest.raises(InputError, match=r"4 displaced supercells are too few .* at least 5 are needed"):
         fit.solve(Dataset(zeros, zeros))
     # Pairs tell the orders apart: the third must be determined by their sums alone.
     assert fit.snapshots_needed(Dataset(zeros, zeros, paired=True)) == 10
@@ -93,7 +93,9 @@ def test_supercell_matrix():
     assert np.array_equal(supercell_matrix(full), full)
 
 
-@pytest.mark.parametrize("supercell", [[2, 2], [2, 2, 0], [2, 2, 1.5], "2x2x2", [[1, 0, 0], [0, 1, 0], [1, 1, 0]]])
+@pytest.mark.parametrize(
+    "supercell", [[2, 2], [2, 2, 0], [2, 2, 1.5], "2x2x2", [[1, 0, 0], [0, 1, 0], [1, 1, 0]]]
+)
 def test_bad_supercells_are_named(supercell):
     with pytest.raises(InputError, match="the supercell"):
         supercell_matrix(supercell)

@@ -43,7 +43,9 @@ def test_imaginary_modes_are_negative_numbers(spring_lattice):
     lattice, constants, model = spring_lattice(-1.2)
     exact = model.frequency(np.array([[0.5, 0, 0]]))
     assert exact[0] < -1
-    assert frequencies(lattice, constants, np.array([[0.5, 0, 0]]))[0] == pytest.approx([exact[0]] * 3, rel=1e-6)
+    assert frequencies(lattice, constants, np.array([[0.5, 0, 0]]))[0] == pytest.approx(
+        [exact[0]] * 3, rel=1e-6
+    )
 
 
 def test_commensurate_points_fit_into_the_supercell(silicon):

@@ -15,9 +15,14 @@ from hashigo.errors import InputError
 def folder(tersoff, diamond, tmp_path_factory):
     """Files of one small supercell, as phono3py's user makes them."""
     path = tmp_path_factory.mktemp("phono3py")
-    crystal = Phono3py(phonopy_cell(diamond), supercell_matrix=[1, 1, 1], primitive_matrix="auto", log_level=0)
+    crystal = Phono3py(
+        phonopy_cell(diamond), supercell_matrix=[1, 1, 1], primitive_matrix="auto", log_level=0
+    )
     crystal.generate_displacements(distance=0.03)
-    cells = [Atoms(c.symbols, cell=c.cell, positions=c.positions, pbc=True) for c in crystal.supercells_with_displacements]
+    cells = [
+        Atoms(c.symbols, cell=c.cell, positions=c.positions, pbc=True)
+        for c in crystal.supercells_with_displacements
+    ]
     crystal.forces = np.array([evaluation.forces for evaluation in tersoff.evaluate(cells)])
     crystal.save(path / "phono3py_disp.yaml", settings={"force_sets": False})
     write_FORCES_FC3(crystal.dataset, crystal.forces, filename=str(path / "FORCES_FC3"))

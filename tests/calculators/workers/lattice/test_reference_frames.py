@@ -42,13 +42,17 @@ def test_atoms_are_found_whatever_their_order_and_image(lattice, frame, tersoff)
 
 
 def test_other_supercells_are_left_out(lattice, frame, diamond):
-    single = Frame(diamond.cell.array, diamond.positions, tuple(diamond.get_chemical_symbols()), forces=np.zeros((8, 3)))
+    single = Frame(
+        diamond.cell.array, diamond.positions, tuple(diamond.get_chemical_symbols()), forces=np.zeros((8, 3))
+    )
     strained = replace(frame, kind="strained")
     larger = replace(frame, cell=frame.cell * 1.01)
     dataset = frames_dataset(lattice, [single, frame, strained, larger])
     assert len(dataset.displacements) == 1
     assert dataset.left_out == (0, 2, 3)
-    with pytest.raises(InputError, match="none of the 2 reference frames is a displaced supercell of 64 atoms"):
+    with pytest.raises(
+        InputError, match="none of the 2 reference frames is a displaced supercell of 64 atoms"
+    ):
         frames_dataset(lattice, [strained, larger])
 
 
@@ -69,14 +73,16 @@ def test_an_atom_off_its_site_is_named(lattice, frame):
 
 
 def test_another_element_is_named(lattice, frame):
-    with pytest.raises(InputError, match=r"atom 0 \(Ge\) of reference frame 0 has a nearest site that belongs to Si"):
+    with pytest.raises(
+        InputError, match=r"atom 0 \(Ge\) of reference frame 0 has a nearest site that belongs to Si"
+    ):
         frames_dataset(lattice, [replace(frame, symbols=("Ge", *frame.symbols[1:]))])
 
 
 def test_two_atoms_on_a_site_are_named(lattice, frame):
     positions = frame.positions.copy()
     positions[5] = positions[2] + 0.01
-    with pytest.raises(InputError, match="atom 5 .* has a nearest site that atom 2 has too"):
+    with pytest.raises(InputError, match=r"atom 5 .* has a nearest site that atom 2 has too"):
         frames_dataset(lattice, [replace(frame, positions=positions)])
 
 
@@ -93,7 +99,9 @@ def test_supercell_of_the_frames(diamond, frame):
     skew = Frame(cell.cell.array, cell.positions, tuple(cell.get_chemical_symbols()))
     assert np.array_equal(frames_supercell(diamond, [skew]), matrix)
     stretched = replace(frame, cell=frame.cell * 1.01)
-    with pytest.raises(InputError, match="none of the 1 displaced reference frames is a supercell of the structure"):
+    with pytest.raises(
+        InputError, match="none of the 1 displaced reference frames is a supercell of the structure"
+    ):
         frames_supercell(diamond, [stretched])
 
 

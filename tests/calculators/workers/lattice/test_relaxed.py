@@ -32,7 +32,9 @@ def test_cells_of_mean_and_members(tmp_path, diamond):
 def test_cells_of_another_committee_are_refused(tmp_path, diamond, tersoff):
     cells = read_relaxed(write(tmp_path / "e.h5", diamond, members=2))
     cells.check(Committee(tersoff, (tersoff, tersoff)))
-    with pytest.raises(InputError, match="the committee has 1 members, but the elasticity result has relaxed cells of 2"):
+    with pytest.raises(
+        InputError, match="the committee has 1 members, but the elasticity result has relaxed cells of 2"
+    ):
         cells.check(Committee(tersoff, (tersoff,)))
 
 

@@ -1,0 +1,243 @@
+"""Small result files of every stage, and a browser that tells what went wrong on a page."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.report.figures import Results
+
+TEMPERATURES = [200.0, 300.0, 400.0]
+
+
+def cubic(c11, c12, c44):
+    stiffness = np.diag([c11] * 3 + [c44] * 3).astype(float)
+    stiffness[:3, :3] += c12 * (1 - np.eye(3))
+    return stiffness
+
+
+def write_potential(path):
+    rng = np.random.default_rng(1)
+    with ResultWriter(path, task="training", task_version=1) as writer:
+        for kind, error, unit, value in (
+            ("energy", "energy_error", "eV/atom", 4e-6),
+            ("forces", "force_error", "eV/Å", 2e-3),
+            ("stress", "stress_error", "GPa", 2e-3),
+        ):
+            writer.quantity(error, value)
+            for prefix, count in (("", 40), ("train_", 90)):
+                reference = rng.normal(size=count)
+                for part, values in (
+                    ("reference", reference),
+                    ("predicted", reference + value * rng.normal(size=count)),
+                    ("spread", np.full(count, value)),
+                ):
+                    writer.array(f"parity/{kind}/{prefix}{part}", values, units=unit)
+        writer.note("training", {"members": 4, "n_features": 141, "n_train": 23, "n_test": 6})
+        writer.note(
+            "gate",
+            {"name": "held_out_error", "passed": True, "value": 2e-3, "limit": 0.05, "unit": "eV/Å"},
+        )
+
+
+def write_elasticity(path):
+    members = np.array([[cubic(142 + d, 75, 69)] for d in (-1.0, 0.0, 1.0)])
+    with ResultWriter(path, task="elasticity", task_version=1) as writer:
+        spread = {"model": members[:, 0].std(axis=0, ddof=1)}
+        writer.quantity("stiffness", cubic(142, 75, 69), members=members, components=spread)
+        writer.quantity("lattice_parameters", [5.43] * 3, components={"model": [1e-4] * 3})
+        writer.note("born_stability", {"stable": True, "eigenvalues": [67.0, 292.0], "unstable_members": [1]})
+        writer.note("gate", {"name": "born_stability", "passed": True})
+
+
+def write_phonons(path):
+    distance = np.concatenate([np.linspace(0, 0.2, 11), np.linspace(0.2, 0.4, 11)])
+    frequency = np.abs(np.sin(np.pi * distance / 0.4))[:, None] * np.array([4.0, 8.0, 15.0])
+    with ResultWriter(path, task="phonons", task_version=1) as writer:
+        for name, scale in (("heat_capacity", 38.0), ("entropy", 30.0), ("helmholtz_energy", -3.0)):
+            values = scale * np.array(TEMPERATURES) / 300
+            writer.quantity(
+                name, values, conditions=[{"temperature": t} for t in TEMPERATURES],
+                components={"model": np.full(3, 0.01)},
+            )  # fmt: skip
+        for group, factor in (("", 1.0), ("symfc/", 1.01), ("reference_cell/", 1.02)):
+            writer.array(f"{group}bands/distance", distance, units="1/Å")
+            writer.array(f"{group}bands/frequency", factor * frequency, units="THz")
+            writer.array(f"{group}dos/frequency", np.linspace(0, 16, 30), units="THz")
+            writer.array(f"{group}dos/density", np.linspace(0, 1, 30) ** 2, units="1/THz")
+        writer.array("bands/spread", np.full_like(frequency, 0.1), units="THz")
+        writer.note(
+            "bands",
+            {"labels": ["Γ", "U|K", "Γ"], "positions": [0.0, 0.2, 0.4], "segments": [[0, 11], [11, 22]]},
+        )
+        writer.note(
+            "gate",
+            {"name": "imaginary_mode", "passed": False, "minimum_frequency": -0.5, "qpoint": [0.5, 0, 0],
+             "tolerance": -0.1, "unit": "THz", "failed_members": [0, 2]},
+        )  # fmt: skip
+        writer.note("comparison", {"maximum": 0.0016, "rms": 0.0006, "qpoints": 32, "frames": 10})
+
+
+def write_conductivity(path):
+    meshes = np.array([7, 9, 11])
+    kappa = (250 - 300 / meshes)[:, None] * 300 / np.array(TEMPERATURES)
+    tensors = kappa[..., None, None] * np.eye(3)
+    with ResultWriter(path, task="conductivity", task_version=1) as writer:
+        writer.quantity(
+            "lattice_thermal_conductivity", tensors[-1], conditions=[{"temperature": t} for t in TEMPERATURES],
+            components={"mesh": 0.1 * tensors[-1], "model": 0.01 * tensors[-1]}, converged=False,
+        )  # fmt: skip
+        writer.array("mesh/series", meshes, units="dimensionless")
+        writer.array("mesh/kappa", tensors, units="W/(m K)")
+        paths = np.geomspace(1, 1e4, 50)
+        share = paths / (paths + 200)
+        writer.array("cumulative/mean_free_path", paths, units="nm")
+        writer.array("cumulative/kappa", kappa[-1][:, None] * share / share[-1], units="W/(m K)")
+        limit = (250 * 300 / np.array(TEMPERATURES)).tolist()
+        writer.note("mesh", {"extrapolated": limit, "error_is": "distance from a line"})
+        writer.note(
+            "cross_check",
+            {"kappa_reference": [300.0, 200.0, 150.0], "kappa_potential": [297.0, 198.0, 149.0],
+             "temperatures": TEMPERATURES, "unit": "W/(m K)", "mesh": 7, "frames": 10},
+        )  # fmt: skip
+
+
+def write_mesoscale(path):
+    rng = np.random.default_rng(2)
+    conditions = [{"temperature": 300.0, "grain_size": size} for size in (50.0, 500.0)]
+    kappa = np.array([50.0, 150.0])[:, None, None] * np.eye(3)
+    with ResultWriter(path, task="mesoscale", task_version=1) as writer:
+        writer.quantity("effective_bulk_modulus", 97.7, components={"sampling": 1e-14, "model": 0.13})
+        writer.quantity("effective_shear_modulus", 52.1, components={"sampling": 0.05, "model": 0.02})
+        writer.quantity(
+            "effective_thermal_conductivity", kappa, conditions=conditions,
+            components={"mesh": 0.1 * kappa, "sampling": 0.01 * kappa}, converged=False,
+        )  # fmt: skip
+        for kind, values in (("bulk", [97.7] * 5), ("shear", [48.6, 51.5, 52.0, 52.4, 55.0])):
+            names = ("reuss", "hashin_shtrikman_lower", "self_consistent", "hashin_shtrikman_upper", "voigt")
+            for name, value in zip(names, values, strict=True):
+                writer.array(f"bounds/{kind}/{name}", value, units="GPa")
+        writer.array(
+            "slice/grain_id", rng.integers(0, 5, (4, 4)).repeat(3, 0).repeat(3, 1), units="dimensionless"
+        )
+        writer.array("slice/von_mises", rng.random((12, 12)), units="GPa")
+        writer.array("slice/heat_flux", 1e7 * rng.random((12, 12)), units="W/m^2")
+        writer.note("fields", {"edge": 150.0, "length_unit": "nm"})
+        margins = {"stiffness of realisation 1": {"voigt": 0.01, "reuss": -1e-16}}
+        writer.note(
+            "gate", {"name": "voigt_reuss_bounds", "passed": True, "tolerance": 1e-4, "margins": margins}
+        )
+        row = {"mean": 4.8, "max": 7.5, "grain_size": 50.0, "temperature": 300.0}
+        writer.note("knudsen", {"values": [row]})
+
+
+WRITERS = {
+    "potential": write_potential,
+    "elasticity": write_elasticity,
+    "phonons": write_phonons,
+    "conductivity": write_conductivity,
+    "mesoscale": write_mesoscale,
+}
+
+
+@pytest.fixture(scope="session")
+def result_files(tmp_path_factory) -> dict[str, Path]:
+    """A result file of every stage."""
+    folder = tmp_path_factory.mktemp("results")
+    for stage, write in WRITERS.items():
+        write(folder / f"{stage}.h5")
+    return {stage: folder / f"{stage}.h5" for stage in WRITERS}
+
+
+@pytest.fixture
+def results(result_files):
+    """Open result files of every stage."""
+    with ExitStack() as stack:
+        yield Results({name: stack.enter_context(ResultReader(p)) for name, p in result_files.items()})
+
+
+class Browser:
+    """A page of headless Chromium, driven over the WebDriver protocol."""
+
+    def __init__(self, port: int, chromium: str) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+        options = {
+            "binary": chromium,
+            "args": ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1600",
+                     "--disable-dev-shm-usage"],
+        }  # fmt: skip
+        capabilities = {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }
+        made = self._send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self._session = f"/session/{made['sessionId']}"
+
+    def _send(self, method: str, path: str, content: object = None) -> object:
+        data = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)  # fmt: skip
+        # A proxy of the environment has no business on the loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=120) as answer:
+            return json.loads(answer.read())["value"]
+
+    def open(self, path: Path) -> None:
+        self._send("POST", f"{self._session}/url", {"url": path.as_uri()})
+
+    def script(self, text: str) -> object:
+        return self._send("POST", f"{self._session}/execute/sync", {"script": text, "args": []})
+
+    def log(self, kind: str) -> list[dict[str, object]]:
+        return self._send("POST", f"{self._session}/se/log", {"type": kind})
+
+    def requested(self) -> list[str]:
+        """Addresses that the page asked for, itself among them."""
+        events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def close(self) -> None:
+        self._send("DELETE", self._session)
+
+
+@pytest.fixture
+def browser(require_program):
+    """Headless Chromium."""
+    chromium = require_program("chromium", "chromium")
+    program = require_program("chromedriver", "chromium-driver")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    driver = subprocess.Popen(
+        [program, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_for(port)
+        page = Browser(port, chromium)
+        yield page
+        page.close()
+    finally:
+        driver.terminate()
+        driver.wait(timeout=20)
+
+
+def _wait_for(port: int) -> None:
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("chromedriver did not start within 30 s")

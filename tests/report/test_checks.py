@@ -1,0 +1,43 @@
+"""Gates and checks in words."""
+
+from __future__ import annotations
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.report.checks import checks, gates
+from hashigo.report.figures import Results
+
+TITLES = {
+    name: name.capitalize() for name in ("potential", "elasticity", "phonons", "conductivity", "mesoscale")
+}
+
+
+def test_every_gate_says_whether_it_held_and_its_numbers(results):
+    found = {gate.stage: gate for gate in gates(results, TITLES)}
+    assert {stage: gate.passed for stage, gate in found.items()} == {
+        "Potential": True, "Elasticity": True, "Phonons": False, "Mesoscale": True,
+    }  # fmt: skip
+    assert found["Potential"].detail == "2 meV/Å, limit 50 meV/Å"
+    assert "67 GPa; it does not hold for committee member 2" in found["Elasticity"].detail
+    assert "−0.5 THz at (0.5, 0, 0), tolerance −0.1 THz" in found["Phonons"].detail
+    assert found["Mesoscale"].detail == "within all; 1 tensors, tolerance 0.0001"
+
+
+def test_a_gate_of_another_kind_is_told_plainly(tmp_path):
+    with ResultWriter(tmp_path / "r.h5", task="t", task_version=1) as writer:
+        writer.note("gate", {"name": "tea_time", "passed": False, "cups": 2, "kind": "green"})
+    with ResultReader(tmp_path / "r.h5") as reader:
+        (gate,) = gates(Results({"potential": reader}), TITLES)
+    assert (gate.name, gate.passed, gate.detail) == ("tea time", False, "cups 2, kind green")
+
+
+def test_checks_compare_routes_near_room_temperature(results):
+    found = {(check.stage, check.name): check.outcome for check in checks(results, TITLES)}
+    route = "potential against the reference's forces"
+    assert found["Conductivity", route].startswith("198 against 200 W/(m K) at 300 K (−1.0 %)")
+    assert "0.0016 THz" in found["Phonons", route]
+    assert "4.8 (7.5) at 50 nm" in found["Mesoscale", "Knudsen number, mean over grains (largest)"]
+
+
+def test_a_run_without_results_has_neither():
+    assert gates(Results({}), TITLES) == []
+    assert checks(Results({}), TITLES) == []

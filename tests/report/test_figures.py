@@ -1,0 +1,130 @@
+"""Figures: all of them from full results, none of them an error from partial ones."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.report.figures import PLANNED, Results, draw_all
+from hashigo.report.figures.conductivity import distinct_axes
+from hashigo.report.figures.crystal import youngs_modulus
+from hashigo.report.figures.style import axis_label, evenly, isotropic, look, middle, svg
+
+OF_STAGE = {
+    "potential": {"parity"},
+    "elasticity": {"directional-modulus"},
+    "phonons": {"bands", "thermal-properties"},
+    "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
+    "mesoscale": {"kappa-grain-size", "bounds", "slices"},
+}
+
+
+def test_every_planned_figure_is_drawn_from_full_results(results):
+    pictures = draw_all(results)
+    assert [picture.name for picture in pictures] == [plan.name for plan in PLANNED]
+    for picture in pictures:
+        root = ElementTree.fromstring(picture.svg)
+        assert root.tag.endswith("svg")
+        # Glyphs are paths: no font is asked for, and nothing else is.
+        assert not root.findall(".//{http://www.w3.org/2000/svg}text")
+        assert "http" not in "".join(
+            value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")
+        )
+
+
+@pytest.mark.parametrize("stage", OF_STAGE)
+def test_a_stage_that_has_not_run_leaves_its_figures_out(result_files, stage):
+    with ExitStack() as stack:
+        readers = {
+            name: stack.enter_context(ResultReader(path))
+            for name, path in result_files.items()
+            if name != stage
+        }
+        drawn = {picture.name for picture in draw_all(Results(readers))}
+    assert drawn == set().union(*OF_STAGE.values()) - OF_STAGE[stage]
+
+
+def test_an_empty_run_has_no_figures():
+    assert draw_all(Results({})) == []
+
+
+def test_equal_results_give_equal_pictures(results):
+    plan = next(plan for plan in PLANNED if plan.name == "bands")
+    assert svg(plan.draw(results)) == svg(plan.draw(results))
+
+
+def test_drawing_leaves_matplotlib_as_it_was(results):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    draw_all(results)
+    assert dict(matplotlib.rcParams) == before
+    with look():
+        assert matplotlib.rcParams["svg.fonttype"] == "path"
+
+
+def texts(figure):
+    return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+@pytest.mark.parametrize("name", ["kappa-temperature", "kappa-mesh", "kappa-cumulative", "kappa-grain-size"])
+def test_what_is_not_converged_is_marked_in_the_figure(results, name):
+    plan = next(plan for plan in PLANNED if plan.name == name)
+    assert "not converged" in texts(plan.draw(results))
+
+
+def test_one_mesh_has_no_series_and_no_uncertainty(tmp_path):
+    with ResultWriter(tmp_path / "k.h5", task="conductivity", task_version=1) as writer:
+        writer.quantity(
+            "lattice_thermal_conductivity",
+            np.eye(3),
+            conditions=[{"temperature": 300.0}],
+            converged=False,
+        )
+        writer.array("mesh/series", [7], units="dimensionless")
+        writer.array("mesh/kappa", np.eye(3)[None, None], units="W/(m K)")
+    with ResultReader(tmp_path / "k.h5") as reader:
+        pictures = draw_all(Results({"conductivity": reader}))
+        assert [picture.name for picture in pictures] == ["kappa-temperature"]
+        assert "uncertainty not known" in texts(PLANNED[4].draw(Results({"conductivity": reader})))
+
+
+def test_parity_says_its_error_and_that_the_spread_is_uncalibrated(results):
+    said = texts(PLANNED[0].draw(results))
+    assert "RMSE" in said
+    assert "uncalibrated" in said
+    assert "2 meV/Å" in said
+
+
+def test_youngs_modulus_of_a_cubic_crystal_along_its_axes():
+    c11, c12, c44 = 160.0, 60.0, 80.0
+    stiffness = np.diag([c11] * 3 + [c44] * 3)
+    stiffness[:3, :3] += c12 * (1 - np.eye(3))
+    along = youngs_modulus(
+        stiffness, np.array([[1.0, 0, 0], [0, 1.0, 1.0], [1.0, 1.0, 1.0]]) / np.sqrt([[1], [2], [3]])
+    )
+    s11 = (c11 + c12) / ((c11 - c12) * (c11 + 2 * c12))
+    s12 = -c12 / ((c11 - c12) * (c11 + 2 * c12))
+    anisotropy = s11 - s12 - 0.5 / c44
+    # Nye (1957): 1/E = s11 - 2 (s11 - s12 - s44/2) (l²m² + m²n² + n²l²).
+    exact = [1 / (s11 - 2 * anisotropy * share) for share in (0.0, 0.25, 1 / 3)]
+    np.testing.assert_allclose(along, exact, rtol=1e-12)
+
+
+def test_axes_that_are_equal_by_symmetry_are_drawn_once():
+    tensors = np.array([np.diag([2.0, 2.0, 5.0])])
+    assert distinct_axes(tensors) == [("xx", 0), ("zz", 2)]
+    assert distinct_axes(np.eye(3)[None]) == [("xx", 0)]
+
+
+def test_small_helpers():
+    assert axis_label("effective_thermal_conductivity").endswith("$κ_{\\mathrm{eff}}$ (W/(m K))")
+    assert axis_label("density").endswith("(kg/m³)")
+    assert middle(np.array([200.0, 310.0, 900.0])) == 1
+    assert evenly(10, 3, 2) == [2, 4, 9]
+    assert evenly(2, 4) == [0, 1]
+    assert isotropic(np.diag([1.0, 2.0, 6.0])) == pytest.approx(3.0)
