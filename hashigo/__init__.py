@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hashigo.version import VERSION
+
+__version__ = VERSION
 __all__ = ["Study", "__version__", "load_study", "run"]
 
 if TYPE_CHECKING:

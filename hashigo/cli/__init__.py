@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from hashigo import __version__
+from hashigo.version import VERSION
 from hashigo.errors import HashigoError
 
 #: Command -> module that holds it; a module is loaded when its command is called.
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hashigo")
+@click.version_option(VERSION, prog_name="hashigo")
 @click.option("--debug", is_flag=True, help="Show tracebacks and AiiDA's log.")
 def hashigo(debug: bool) -> None:
     """Carry a crystal from first-principles forces to the properties of a polycrystal."""

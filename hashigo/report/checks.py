@@ -107,7 +107,8 @@ def _bounds(note: Mapping[str, Any], results: Results) -> str:
     worst = (
         f"smallest relative distance to a bound {min(margins):.1e}" if min(margins) < -1e-9 else "within all"
     )
-    return f"{worst}; {len(margins) // 2} tensors, tolerance {note.get('tolerance', 0):g}"
+    count = len(margins) // 2
+    return f"{worst}; {count} {'tensor' if count == 1 else 'tensors'}, tolerance {note.get('tolerance', 0):g}"
 
 
 def _plain(note: Mapping[str, Any], results: Results) -> str:

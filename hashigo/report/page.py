@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hashigo import __version__
+from hashigo.version import VERSION
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
@@ -49,7 +50,7 @@ def render(content: ReportContent) -> str:
         data_uri=data_uri,
     )
     page: str = environment.get_template("report.html.j2").render(
-        content=content, narrow=NARROW, meanings=_meanings(content), version=__version__
+        content=content, narrow=NARROW, meanings=_meanings(content), version=VERSION
     )
     return page
 
@@ -164,9 +165,9 @@ def _write(path: Path, content: bytes) -> Path:
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise InputError(
             f"{path} cannot be written: {error.strerror}", fix="choose another place with --output"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path

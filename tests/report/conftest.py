@@ -184,7 +184,8 @@ class Browser:
 
     def _send(self, method: str, path: str, content: object = None) -> object:
         data = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)  # fmt: skip
+        header = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._base + path, data, header, method=method)
         # A proxy of the environment has no business on the loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=120) as answer:

@@ -75,7 +75,7 @@ def test_the_page_says_who_what_and_how_sure(content):
     seen = words(page)
     for part in (
         "Silicon", "Josiah Carberry (Brown University) 0000-0002-1825-0097; Ada Lovelace", "licence CC-BY-4.0",
-        "Reference: Quantum ESPRESSO, 29 frames; cutoff 40 Ry.", "142.0 ± 1.0", "mesh\u00a022, model\u00a02.2",
+        "Reference: Quantum ESPRESSO, 29 frames; cutoff 40 Ry.", "142.0 ± 1.0", "mesh 22, model 2.2",
         "relative to the reference method", "0.042 core-hours", "1:02:05", "00000000", "Boxes are jobs.",
     ):  # fmt: skip
         assert part in seen

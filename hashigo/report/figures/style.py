@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -78,7 +78,12 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def panels(
-    count: int, height: float, *, rows: int = 1, layout: str = "constrained", **named: Any
+    count: int,
+    height: float,
+    *,
+    rows: int = 1,
+    layout: Literal["constrained", "compressed"] = "constrained",
+    **named: Any,
 ) -> tuple[Figure, list[Axes]]:
     """A figure of panels side by side, without pyplot's global state.
 
