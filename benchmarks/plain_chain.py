@@ -47,7 +47,7 @@ def main(study_path: Path, folder: Path) -> None:
             "elasticity", content["elasticity"],
             {"structure": folder / "structure.json", "potential": files["potential"]}, files["elasticity"], True,
         ),
-        ("phonons", content["phonons"] | seed, everything, files["phonons"], PHONONS_PARALLEL),
+        ("phonons", content["phonons"] | seed, everything, files["phonons"], True),
         ("conductivity", content["conductivity"] | seed, everything, files["conductivity"], True),
         (
             "mesoscale", content["mesoscale"] | seed,
@@ -59,10 +59,6 @@ def main(study_path: Path, folder: Path) -> None:
         if comm.rank == 0 or parallel:
             job = Job(task, parameters, inputs, output, comm=comm if parallel else SerialComm())
             importlib.import_module(f"hashigo.calculators.workers.{task}").run(job)
-
-
-#: Whether the stage of phonons uses all ranks, as in hashigo.workflows.phonons.
-PHONONS_PARALLEL = False
 
 
 def _wait(comm: Any, flag: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hashigo.version import VERSION
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
+from hashigo.version import VERSION
 from hashigo.workflows.results import TableLine, rounded
 
 PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"

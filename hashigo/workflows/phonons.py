@@ -12,7 +12,7 @@ class PhononsWorkChain(WorkerStage):
     """Compute force constants, bands, DOS and thermal properties."""
 
     TASK = "phonons"
-    RANKS = 1
+    RANKS = 0
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,6 +35,6 @@ STAGE = Stage(
     },
     parameters=_parameters,
     task="phonons",
-    ranks=1,
+    ranks=0,
     needs=_needs,
 )

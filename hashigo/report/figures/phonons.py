@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import COLOURS, axis_label, line_look, panels, styled
 
@@ -95,12 +96,14 @@ def thermal_properties(results: Results) -> Figure:
     Raises:
         InputError: when they are not there, or at one temperature only.
     """
+    if len(results.quantity("phonons", "heat_capacity").conditions) < 2:
+        raise InputError("one temperature is no curve")
     figure, axes = panels(2, 2.6)
     for panel, names in zip(axes, (("heat_capacity", "entropy"), ("helmholtz_energy",)), strict=True):
         for index, name in enumerate(names):
             record = results.quantity("phonons", name)
             temperature = [condition["temperature"] for condition in record.conditions]
-            look = {**line_look(index), "marker": "." if len(temperature) < 3 else ""}
+            look = line_look(index)
             panel.plot(temperature, record.value, label=axis_label(name), **look)
             if record.standard_uncertainty is not None:
                 edges = (
