@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hashigo"
 #: Words that tell the unit of a number, or that it has none.
 UNITS = re.compile(
     r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status)|"
-    r"eV|Å|nm|µm|THz|GPa|Pa\b|\bK\b|W/|J/|kg|mol|"
+    r"eV|Å|nm|µm|THz|GPa|bytes|Pa\b|\bK\b|W/|J/|kg|mol|"
     r"\bm\b|m\^|m/s|\bs\b|°|second|unit|Ry|1/Å|" + "|".join(re.escape(q.unit) for q in vocabulary().values())
 )
 ARRAY = re.compile(r"\b(NDArray|ndarray|Floats|ArrayLike|Complex|Integers|Indices)\b")
@@ -72,7 +72,8 @@ def problems() -> list[str]:
                 out += _check(where, argument.arg, argument.annotation, told, "Args")
             out += _check(where, "returned", node.returns, {"returned": docstring}, "docstring")
         elif isinstance(node, ast.ClassDef):
-            told = entries(docstring, "Attributes")
+            # A class of numbers alike may tell their unit once, in its first sentence.
+            told = entries(docstring, "Attributes") or {"": docstring}
             for item in node.body:
                 if (
                     isinstance(item, ast.AnnAssign)
@@ -91,7 +92,7 @@ def _check(where, name, annotation, told, section, described=None) -> list[str]:
     kind = ast.unparse(annotation)
     if isinstance(described, ast.Call) and "description" in {k.arg for k in described.keywords}:
         return []  # a pydantic field carries its own description
-    text = told.get(name, "")
+    text = told.get(name, told.get("", ""))
     if ARRAY.search(kind):
         if "shape" not in text.lower():
             return [f"{where}: array '{name}' has no shape in {section}"]

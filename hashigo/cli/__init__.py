@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import click
 
-from hashigo.version import VERSION
 from hashigo.errors import HashigoError
+from hashigo.version import VERSION
 
 #: Command -> module that holds it; a module is loaded when its command is called.
 COMMANDS = {

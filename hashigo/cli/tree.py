@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hashigo.workflows.engine import job_progress
+from hashigo.workflows.results import clock
 from hashigo.workflows.stage import Stage, stages_until
 
 SYMBOLS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
@@ -115,17 +116,6 @@ def render(lines: list[Line]) -> Table:
             Text(line.text, style="dim"), Text(elapsed, style="dim"),
         )  # fmt: skip
     return table
-
-
-def clock(seconds: float) -> str:
-    """A duration as people read it.
-
-    Args:
-        seconds: duration, s.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class Watcher:

@@ -30,6 +30,8 @@ class Item:
     Attributes:
         members: uuids of what it stands for.
         status: done, failed or cached for processes; empty for data.
+        x: left edge in the picture, number of pixels.
+        y: upper edge in the picture, number of pixels.
     """
 
     key: str

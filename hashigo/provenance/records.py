@@ -26,6 +26,7 @@ class Process:
         versions: versions of aiida-core and of the plugin, as recorded when it ran.
         cached_from: uuid of the process whose results were taken over; empty when it was computed.
         cores: number of cores it asked for, None where it is not a job.
+        exit_status: number; None where it did not end.
         wall_time: s, as the program reported it; None where it did not.
     """
 
@@ -119,7 +120,7 @@ class CoreHours:
     """What a run cost.
 
     Attributes:
-        value: core hours, core·h.
+        value: number of core hours, core·h.
         method: how the number was come by.
         jobs: number of jobs counted.
         cached: number of jobs that cost nothing, because their results were taken from the cache.

@@ -16,7 +16,7 @@ from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
 from hashigo.version import VERSION
-from hashigo.workflows.results import TableLine, rounded
+from hashigo.workflows.results import TableLine, clock, rounded
 
 PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"
 #: Figures that need less than the page's width.
@@ -46,7 +46,7 @@ def render(content: ReportContent) -> str:
         rounded=rounded,
         short=short,
         parts=parts,
-        duration=duration,
+        duration=clock,
         data_uri=data_uri,
     )
     page: str = environment.get_template("report.html.j2").render(
@@ -90,17 +90,6 @@ def parts(line: TableLine) -> str:
     """Parts of a standard uncertainty in words; those that do not change its printed digits are left out."""
     shown = {name: part for name, part in line.components.items() if part > 1e-4 * (line.uncertainty or 0.0)}
     return ", ".join(f"{name}\u00a0{short(part)}" for name, part in shown.items())
-
-
-def duration(seconds: float) -> str:
-    """A time as hours, minutes and seconds.
-
-    Args:
-        seconds: s.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def data_uri(svg: str) -> str:

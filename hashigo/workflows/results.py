@@ -242,3 +242,14 @@ def rounded(value: float | None, uncertainty: float | None) -> str:
         return f"{value:.5g}"
     digits = max(0, 1 - int(np.floor(np.log10(abs(uncertainty)))))
     return f"{value:.{digits}f} ± {uncertainty:.{digits}f}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it.
+
+    Args:
+        seconds: duration, s.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

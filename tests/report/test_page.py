@@ -20,8 +20,8 @@ from hashigo.report.content import (
     StageState,
 )
 from hashigo.report.figures import draw_all
-from hashigo.report.page import _write, duration, render, short, symbol_html, unit_html
-from hashigo.workflows.results import rows_of, table_lines
+from hashigo.report.page import _write, render, short, symbol_html, unit_html
+from hashigo.workflows.results import clock, rows_of, table_lines
 
 ATTACK = "<script>document.title='taken'</script>\"'><img src=x onerror=alert(1)>"
 TITLES = {
@@ -160,7 +160,7 @@ def test_symbols_units_and_numbers():
     assert symbol_html("<b>") == "<var>&lt;b&gt;</var>"
     assert unit_html("kg/m^3") == "kg/m<sup>3</sup>"
     assert (short(123.0), short(0.00123), short(0.0)) == ("120", "0.0012", "0")
-    assert (duration(59.6), duration(3661.0)) == ("1:00", "1:01:01")
+    assert (clock(59.6), clock(3661.0)) == ("1:00", "1:01:01")
 
 
 def test_writing_where_one_cannot_is_a_sentence_and_leaves_nothing(tmp_path):

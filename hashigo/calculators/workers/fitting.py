@@ -53,7 +53,7 @@ class DesignMatrix:
 
         Args:
             frames: indices of frames, shape (n_frames,), dimensionless.
-            kind: ENERGY, FORCE or STRESS; all kinds by default.
+            kind: number ENERGY, FORCE or STRESS; all kinds by default.
 
         Returns:
             Indices of rows, shape (n_found,), dimensionless.

@@ -241,7 +241,7 @@ def held_out_error(training: Training, kind: int) -> float | None:
 
     Args:
         training: the committee.
-        kind: ENERGY, FORCE or STRESS.
+        kind: number ENERGY, FORCE or STRESS.
 
     Returns:
         eV/atom, eV/Å or GPa; None where no frame held out has the value.

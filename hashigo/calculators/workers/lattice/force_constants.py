@@ -64,7 +64,7 @@ def supercell_matrix(supercell: Sequence[int] | Sequence[Sequence[int]] | Intege
     """Matrix of a supercell.
 
     Args:
-        supercell: repeats along the three edges, or the matrix M of (a' b' c') = (a b c) M, count.
+        supercell: repeats along the three edges, shape (3,), or the matrix M, shape (3, 3), of (a' b' c') = (a b c) M, count.
 
     Returns:
         Shape (3, 3), dimensionless.
@@ -90,7 +90,7 @@ def build_lattice(atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int
 
     Args:
         atoms: conventional cell; lengths in Å.
-        supercell: as for `supercell_matrix`, count.
+        supercell: as for `supercell_matrix`, shape (3,) or (3, 3), count.
 
     Raises:
         InputError: when the supercell is none.

@@ -123,7 +123,7 @@ def build_anharmonic(
 
     Args:
         atoms: conventional cell; lengths in Å.
-        supercell: of the force constants, repeats or matrix, count.
+        supercell: of the force constants, repeats, shape (3,), or matrix, shape (3, 3), count.
         constants: of second and third order.
     """
     cell = phonopy_cell(atoms)
