@@ -99,12 +99,12 @@ class Potential(Section):
     """The committee of polynomial potentials."""
 
     members: int = Field(8, description="Number of members of the committee, at least 2.")
-    cutoff: Length = Field(5.0, gt=0, description="Radius within which atoms interact, Å.")
-    radial_functions: Count = Field(5, description="Number of radial basis functions.")
+    cutoff: Length = Field(6.0, gt=0, description="Radius within which atoms interact, Å.")
+    radial_functions: Count = Field(10, description="Number of radial basis functions.")
     max_power: Literal[1, 2, 3] = Field(2, description="Highest power of the features in the polynomial.")
     invariant_order: Literal[2, 3, 4, 5, 6] = Field(3, description="Highest order of rotational invariants.")
     invariant_max_l: tuple[int, ...] = Field(
-        (4, 4), description="Highest angular number of each order from 2 up."
+        (8, 8), description="Highest angular number of each order from 2 up."
     )
     held_out: float = Field(
         0.2, gt=0, lt=1, description="Share of the frames kept for testing, dimensionless."
@@ -129,7 +129,7 @@ class Elasticity(Section):
     """Relaxation and elastic constants at 0 K."""
 
     strain: float = Field(0.005, gt=0, le=0.02, description="Strain of the strain-stress fit, dimensionless.")
-    force_tolerance: Force = Field(1e-4, gt=0, description="Relaxed when every force is below, eV/Å.")
+    force_tolerance: Force = Field(1e-5, gt=0, description="Relaxed when every force is below, eV/Å.")
 
 
 class Phonons(Section):

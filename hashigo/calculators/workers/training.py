@@ -42,12 +42,12 @@ MIN_FRAMES = 4
 #: Parameters and their defaults; lengths in Å, energies in eV, forces in eV/Å, the others dimensionless.
 DEFAULTS: dict[str, Any] = {
     "members": 8,
-    "cutoff": 5.0,
+    "cutoff": 6.0,
     "model_type": 3,
     "max_power": 2,
     "invariant_order": 3,
-    "invariant_max_l": [4, 4],
-    "radial_functions": 5,
+    "invariant_max_l": [8, 8],
+    "radial_functions": 10,
     "held_out": 0.2,
     "energy_weight": 1.0,
     "force_weight": 1.0,
