@@ -83,9 +83,12 @@ def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
     from hashigo.report.page import write_outputs
 
     page = write_outputs(node, folder)
+    frames = page.with_name("reference.h5")
     if not quiet:
         print_table(node)
         click.echo(f"\nrun {node.pk}: {_ending(node)} in {seconds:.0f} s; report: {page}")
+        if "frames" not in node.inputs and frames.is_file():
+            click.echo(f"frames: {frames}")
     if not node.is_finished_ok:
         raise RunFailed(
             f"run {node.pk}: {node.exit_message or 'did not finish'}",

@@ -22,7 +22,7 @@ def print_table(run: Any) -> None:
     lines = table_lines(result_rows(run))
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
     if not lines:
-        console.print("no results yet")
+        console.print("no quantities: the run has none yet, or its study ends before the potential")
         return
     table = Table(box=None, padding=(0, 2), show_edge=False)
     for header in ("stage", "quantity", "value", "unit", ""):
