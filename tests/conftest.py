@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,11 @@ class FinishedRun:
 
     workplace: Workplace
     done: subprocess.CompletedProcess[str]
+
+    @property
+    def identifier(self) -> str:
+        """Number of the run."""
+        return re.search(r"^run (\d+):", self.done.stdout, flags=re.M)[1]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ import click
 from hashigo.errors import HashigoError
 from hashigo.version import VERSION
 
+#: Exit code after SIGINT or SIGTERM.
+STOPPED = 130
+
 #: Command -> module that holds it; a module is loaded when its command is called.
 COMMANDS = {
     "init": ("hashigo.cli.start", "Write a commented study for a material of your own."),
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         # The reader of a pipe has left, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,6 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         click.echo("\n".join(error.lines()), err=True)
+        if error.exit_code == STOPPED:
+            # What was under way is left as it is; taking its coroutines apart one by one only makes noise.
+            sys.stdout.flush()
+            os._exit(STOPPED)
         sys.exit(error.exit_code)
     except Exception as error:  # a fault of ours or of a library: one line, the rest on request
         if debug:

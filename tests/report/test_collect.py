@@ -13,14 +13,15 @@ def test_every_number_names_the_node_it_came_from(finished):
     page = (folder / "report.html").read_text()
     shown = set(re.findall(r'<code title="([^"]+)">', page))
     assert shown == {row["node"] for row in numbers["results"]}
-    assert numbers == json.loads(finished.workplace.run("results", "--json").stdout)
+    assert numbers == json.loads(finished.workplace.run("results", finished.identifier, "--json").stdout)
 
 
 def test_a_run_stopped_at_a_gate_has_a_report_that_says_so(finished):
     place = finished.workplace
     text = (place.folder / "study.yaml").read_text()
-    strict = "potential: {members: 2, max_force_error: 1.0e-9}\nuntil: elasticity"
-    (place.folder / "strict.yaml").write_text(text.replace("potential: {members: 2}", strict))
+    strict = text.replace("potential: {members: 2,", "potential: {members: 2, max_force_error: 1.0e-9,")
+    assert strict != text
+    (place.folder / "strict.yaml").write_text(strict + "until: elasticity\n")
     folder = place.folder / "strict-results"
     folder.mkdir()
     (folder / "microstructure.vtkhdf").write_text("of an earlier run")

@@ -32,7 +32,7 @@ until: reference
 structure: silicon.cif
 reference:
   engine: quantum_espresso
-  settings: {pseudopotentials: {Si: Si.pz-vbc.UPF}, cutoff: 12 Ry, kpoint_spacing: 0.6, scf_threshold: 1e-8}
+  settings: {pseudopotentials: {Si: Si.pz-vbc.UPF}, cutoff: 24 Ry, kpoint_spacing: 0.6, scf_threshold: 1e-8}
   sampling: {displaced: 0, strained: 0, volumes: 3, volume_range: 0.02, displacement: 0.005}
 """
 
@@ -53,8 +53,8 @@ def test_real_frames_have_forces_and_stress_of_the_right_sign(workplace, require
     assert 3 < header["atomic_energies"]["Si"] - frames[1].energy / 8 < 8
     pressure = [-frame.stress[:3].mean() for frame in frames]
     assert pressure[0] > pressure[1] > pressure[2]
-    # dE/dV = -P: the energy's slope over volume against the mean stress (Pulay stress at this cut-off allowed for).
+    # dE/dV = -P: the energy's slope over volume against the mean stress; Pulay stress is some 0.4 GPa at this cut-off.
     volumes = [abs(np.linalg.det(frame.cell)) for frame in frames]
     slope = (frames[2].energy - frames[0].energy) / (volumes[2] - volumes[0])
-    assert slope == pytest.approx(-np.mean(pressure), abs=0.02)
+    assert slope == pytest.approx(-np.mean(pressure), abs=0.006)
     assert np.abs(frames[0].forces.sum(axis=0)).max() < 1e-3
