@@ -17,7 +17,7 @@ from aiida.plugins import CalculationFactory
 from hashigo.errors import InputError
 from hashigo.provenance.crate import FORMAT
 from hashigo.provenance.formats import Format
-from hashigo.provenance.policy import PrivacyFailure
+from hashigo.provenance.policy import PrivacyFailure, scan
 
 STUDY = {"licence": "CC-BY-4.0", "title": "A ladder", "authors": [{"name": "Josiah Carberry"}]}
 CONTEXTS = Path(__file__).parents[1] / "data" / "contexts"
@@ -275,3 +275,20 @@ def test_a_run_that_is_not_over_is_not_exported(aiida_profile, tmp_path):
     node = orm.WorkChainNode().store()
     with pytest.raises(InputError, match="still in state"):
         FORMAT.write(node, tmp_path / "crate")
+
+
+def test_a_whole_run_of_the_ladder_validates(finished, validate):
+    place = finished.workplace
+    done = place.run("export", finished.identifier, "--as", "crate", "-o", "ladder-crate")
+    assert done.returncode == 0, done.stderr
+    assert validate(place.folder / "ladder-crate") == []
+
+
+def test_the_crate_of_the_examples_frames_validates_and_leaks_nothing(repository, validate, tmp_path):
+    archive = repository / "examples" / "silicon" / "reference-crate.zip"
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "crate")
+    assert validate(tmp_path / "crate") == []
+    assert scan(tmp_path / "crate") == []
+    frames = (repository / "examples" / "silicon" / "reference.h5").read_bytes()
+    assert any(path.read_bytes() == frames for path in (tmp_path / "crate").rglob("*.h5"))
