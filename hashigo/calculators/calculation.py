@@ -111,6 +111,7 @@ class WorkerCalculation(CalcJob):
             "parameters": self.inputs.parameters.get_dict(),
             "inputs": names,
             "output": RESULT_FILE,
+            "threads": 1,
         }
         folder.create_file_from_filelike(_stream(json.dumps(job, indent=1)), JOB_FILE, mode="wb")
         info = CodeInfo()
@@ -178,7 +179,10 @@ class WorkerParser(Parser):
     def _json(self, name: str) -> dict[str, Any] | None:
         if name not in self.retrieved.base.repository.list_object_names():
             return None
-        return dict(json.loads(self.retrieved.base.repository.get_object_content(name)))
+        try:
+            return dict(json.loads(self.retrieved.base.repository.get_object_content(name)))
+        except ValueError:  # cut off when its writer was killed
+            return None
 
     def _last_words(self) -> str:
         """The last line a worker that broke down wrote to its standard error."""

@@ -215,6 +215,13 @@ def iter_frames(path: Path) -> Iterator[Frame]:
     Raises:
         InputError: when the file or a frame is unreadable or not finite.
     """
+    try:
+        yield from _iter_frames(path)
+    except (OSError, KeyError) as error:  # HDF5 finds a damaged chunk only when it is read
+        raise InputError(f"{Path(path).name} is damaged: {error}", fix="copy it again") from None
+
+
+def _iter_frames(path: Path) -> Iterator[Frame]:
     name = Path(path).name
     with _open(path) as file:
         columns = {

@@ -43,7 +43,7 @@ class QuantityRecord:
     components: dict[str, Floats] = field(default_factory=dict)
     members: Floats | None = None
     calibrated: bool = False
-    converged: bool = True
+    converged: bool | None = None
 
 
 class ResultWriter:
@@ -93,7 +93,7 @@ class ResultWriter:
         components: Mapping[str, ArrayLike] | None = None,
         members: ArrayLike | None = None,
         calibrated: bool = False,
-        converged: bool = True,
+        converged: bool | None = None,
     ) -> None:
         """Write one quantity of the vocabulary.
 
@@ -107,7 +107,7 @@ class ResultWriter:
             components: parts of the standard uncertainty, each of the shape of `value`, same unit.
             members: shape (n_members, \\*value.shape), same unit.
             calibrated: whether the model's part was scaled on data that was held out.
-            converged: whether the numerical parts are within the study's tolerance.
+            converged: whether the numerical parts are within the study's tolerance; None when that was not checked.
 
         Raises:
             InputError: when a shape or a component's name is not the vocabulary's.
@@ -122,7 +122,7 @@ class ResultWriter:
                 "units": entry.unit,
                 "conditions": json.dumps([dict(c) for c in conditions], sort_keys=True),
                 "calibrated": bool(calibrated),
-                "converged": bool(converged),
+                "converged": "not checked" if converged is None else bool(converged),
             }
         )
         parts = {key: _shaped(name, key, part, shape) for key, part in (components or {}).items()}
@@ -237,7 +237,7 @@ class ResultReader:
             components={key: np.asarray(data[()]) for key, data in group.get("components", {}).items()},
             members=read("members"),
             calibrated=bool(group.attrs["calibrated"]),
-            converged=bool(group.attrs["converged"]),
+            converged=None if group.attrs["converged"] == "not checked" else bool(group.attrs["converged"]),
         )
 
     def has(self, name: str) -> bool:

@@ -81,6 +81,7 @@ def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
     """
     from hashigo.cli.table import print_table
     from hashigo.report.page import write_outputs
+    from hashigo.workflows.stage import was_bad_input
 
     page = write_outputs(node, folder)
     frames = page.with_name("reference.h5")
@@ -90,11 +91,14 @@ def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
         if "frames" not in node.inputs and frames.is_file():
             click.echo(f"frames: {frames}")
     if not node.is_finished_ok:
-        raise RunFailed(
+        failure = RunFailed(
             f"run {node.pk}: {node.exit_message or 'did not finish'}",
             fix=f"what was computed is kept; mend the cause and: hashigo resume {node.pk}",
             see=f"hashigo status {node.pk}",
         )
+        if was_bad_input(node):
+            failure.exit_code = InputError.exit_code
+        raise failure
 
 
 class RunFailed(HashigoError):

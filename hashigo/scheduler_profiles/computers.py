@@ -36,6 +36,9 @@ def get_computer(site: Site) -> orm.Computer:
     )
     if computer.get_prepend_text() != exports:
         computer.set_prepend_text(exports)
+    launcher = [find_launcher() or "mpirun", "-n", "{tot_num_mpiprocs}"]
+    if computer.get_mpirun_command() != launcher:
+        computer.set_mpirun_command(launcher)
     return computer
 
 
@@ -50,7 +53,6 @@ def _make_computer(site: Site, label: str) -> orm.Computer:
         scheduler_type=site.scheduler,
         workdir=str(scratch),
     )
-    computer.set_mpirun_command([find_launcher() or "mpirun", "-n", "{tot_num_mpiprocs}"])
     computer.set_default_mpiprocs_per_machine(1)
     computer.set_use_double_quotes(False)
     computer.set_minimum_job_poll_interval(0.0)

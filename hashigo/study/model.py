@@ -266,7 +266,7 @@ class Study(Section):
     @property
     def folder(self) -> Path:
         """Folder that file names are relative to."""
-        return self._folder
+        return self._folder.resolve()
 
     @property
     def name(self) -> str:
@@ -275,4 +275,4 @@ class Study(Section):
 
     def path(self, name: str) -> Path:
         """A file named in the study."""
-        return self._folder / name
+        return self.folder / name

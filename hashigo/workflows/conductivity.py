@@ -35,7 +35,6 @@ STAGE = Stage(
     },
     parameters=_parameters,
     task="conductivity",
-    ranks=0,
     needs=_needs,
     gates=("phonons",),  # an unstable crystal has no conductivity
 )

@@ -30,6 +30,5 @@ STAGE = Stage(
     files={"structure": "structure", "potential": "potential"},
     parameters=_parameters,
     task="elasticity",
-    ranks=0,
     needs=_needs,
 )

@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from aiida import orm
 from aiida.common.exceptions import AiidaException, NotExistent
 from aiida.engine import ProcessState
@@ -74,7 +76,14 @@ def run_chain(
     with enable_caching(), _runner() as runner:
         process = runner.instantiate_process(MultiscaleWorkChain, **start_inputs(prepared))
         process.node.base.extras.set(
-            RUN_EXTRA, {"folder": str(prepared.study.folder), "name": prepared.study.name, "pid": os.getpid()}
+            RUN_EXTRA,
+            {
+                "folder": str(prepared.study.folder),
+                "name": prepared.study.name,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "started": psutil.Process().create_time(),
+            },
         )
         if started:
             started(process.node)
@@ -103,7 +112,8 @@ def _drive(runner: Runner, process: Any, watch: Callable[[Any], None] | None) ->
     """Step the process to its end; returns the name of the signal that stopped it, or ""."""
     loop = runner.loop
     stop = loop.create_future()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    # SIGHUP: the terminal or the connection to it was lost.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def request(number: signal.Signals) -> None:
         if not stop.done():
@@ -158,8 +168,7 @@ def _kill_job(node: Any) -> None:
     if not job:
         return
     if node.computer.scheduler_type == "core.direct":
-        # The job is the leader of the group of its launcher and ranks.
-        _kill_tree(int(job))
+        _kill_tree(int(job), node.get_remote_workdir())
         return
     try:
         with node.computer.get_transport() as transport:
@@ -170,12 +179,14 @@ def _kill_job(node: Any) -> None:
         return  # the site is out of reach: its walltime ends the job
 
 
-def _kill_tree(pid: int) -> None:
-    import psutil  # comes with AiiDA
-
+def _kill_tree(pid: int, folder: str | None) -> None:
+    """Kill a job's launcher and all it started, if the process is still the one that was started in its folder."""
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
+        leader = psutil.Process(pid)
+        if not folder or not os.path.samefile(leader.cwd(), folder):
+            return  # the number has been given to somebody else's process since
+        family = [leader, *leader.children(recursive=True)]
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
         return
     for process in family:
         try:
@@ -185,9 +196,7 @@ def _kill_tree(pid: int) -> None:
 
 
 def clear_abandoned() -> None:
-    """Mark as killed what a run left behind whose own process is gone, as after a power cut."""
-    import psutil
-
+    """Mark as killed what a run of this machine left behind whose own process is gone, as after a power cut."""
     query = orm.QueryBuilder().append(
         orm.WorkChainNode,
         filters={
@@ -197,8 +206,16 @@ def clear_abandoned() -> None:
     )
     for node in query.all(flat=True):
         record = node.base.extras.get(RUN_EXTRA, None)
-        if record and not psutil.pid_exists(record["pid"]):
+        if record and record["host"] == socket.gethostname() and not _is_alive(record):
             stop_processes(node)
+
+
+def _is_alive(record: dict[str, Any]) -> bool:
+    """Whether the process that began a run is still there, and no later one of the same number."""
+    try:
+        return bool(abs(psutil.Process(record["pid"]).create_time() - record["started"]) < 1)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_final(state: Any) -> bool:
@@ -232,9 +249,12 @@ def find_run(identifier: str | None = None) -> Any:
             raise InputError("nothing has been run yet", fix="hashigo run STUDY")
         return found
     try:
-        return orm.load_node(identifier)
+        node = orm.load_node(identifier)
     except (NotExistent, ValueError, AiidaException):
-        raise InputError(f"there is no run '{identifier}'", fix="hashigo status lists them") from None
+        node = None
+    if not isinstance(node, orm.WorkChainNode) or node.process_label != MultiscaleWorkChain.__name__:
+        raise InputError(f"there is no run '{identifier}'", fix="hashigo status lists them")
+    return node
 
 
 def runs() -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from ase import Atoms
 
 from hashigo.calculators.engines import get_engine
 from hashigo.calculators.frames import read_frames, read_header
-from hashigo.errors import InputError
+from hashigo.errors import InputError, MissingComponent
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
 from hashigo.study.structures import difference, read_structure_file, standardise, structure_from_content
+
+#: Fewest frames of the crystal that can be split into training and test.
+MIN_FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ def prepare(study: Study) -> Prepared:
         InputError: names the file or key that is wrong.
     """
     load_site(study.site)
+    if study.until not in ("structure", "reference") and find_spec("pypolymlp") is None:
+        raise MissingComponent(
+            "learned potentials need the Python package pypolymlp, which is not installed",
+            fix="pip install 'aiida-hashigo[potential]' (built from source: needs g++, CMake and Eigen)",
+            see="docs/how-to.md, pypolymlp by hand",
+        )
     structure = read_structure_file(study.path(study.structure.file))
     standard = standardise(structure, study.structure.tolerance)
     content = study.model_dump(mode="json")
@@ -58,6 +68,8 @@ def _check_frames(path: Path, standard: Atoms, study: Study) -> None:
     frames = read_frames(path)
     elements = set(standard.get_chemical_symbols())
     for index, frame in enumerate(frames):
+        if frame.kind == "atom":
+            continue  # a free atom: its energy is the zero of the potential's energies
         if set(frame.symbols) != elements:
             raise InputError(
                 f"frame {index} of {path.name} holds {_list(set(frame.symbols))}, "
@@ -67,6 +79,12 @@ def _check_frames(path: Path, standard: Atoms, study: Study) -> None:
         if frame.energy is None or frame.forces is None:
             what = "energy" if frame.energy is None else "forces"
             raise InputError(f"frame {index} of {path.name} has no {what}", fix="leave it out or compute it")
+    crystal = [frame for frame in frames if frame.kind != "atom"]
+    if len(crystal) < MIN_FRAMES and study.until not in ("structure", "reference"):
+        raise InputError(
+            f"{path.name} holds {len(crystal)} frames of the crystal, too few to train on and to test with",
+            fix=f"give at least {MIN_FRAMES}",
+        )
     header = read_header(path)
     if "structure" in header:
         reason = difference(standardise(structure_from_content(header["structure"])), standard)

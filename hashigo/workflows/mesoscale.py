@@ -12,7 +12,15 @@ class MesoscaleWorkChain(WorkerStage):
     """Homogenise random polycrystals, with phonons scattered at grain boundaries."""
 
     TASK = "mesoscale"
-    RANKS = 0
+
+    @classmethod
+    def most_ranks(cls, parameters: Mapping[str, Any]) -> int:
+        """Count of MPI ranks: each needs a plane of voxels.
+
+        Args:
+            parameters: of the stage.
+        """
+        return int(parameters["voxels"])
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +38,5 @@ STAGE = Stage(
     files={"elasticity": "elasticity", "conductivity": "conductivity"},
     parameters=_parameters,
     task="mesoscale",
-    ranks=0,
     needs=_needs,
 )

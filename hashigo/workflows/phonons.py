@@ -35,6 +35,5 @@ STAGE = Stage(
     },
     parameters=_parameters,
     task="phonons",
-    ranks=0,
     needs=_needs,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiida.plugins import WorkflowFactory
+
 from hashigo.calculators.engines import get_engine
 from hashigo.scheduler_profiles.computers import mpi_works
 from hashigo.scheduler_profiles.model import load_site
@@ -43,8 +45,9 @@ def _reference_jobs(prepared: Prepared) -> int:
 
 
 def _ranks(stage: Stage, prepared: Prepared) -> int:
-    reference = prepared.content["reference"]
-    if stage.name == "reference" and get_engine(reference["engine"]).calculator is None:
-        return 1
     cores = load_site(prepared.study.site).n_cores() if mpi_works() else 1
-    return min(stage.ranks or cores, cores)
+    if stage.name == "reference":
+        one_job_a_frame = get_engine(prepared.content["reference"]["engine"]).calculator is None
+        return 1 if one_job_a_frame else cores
+    process = WorkflowFactory(stage.process)
+    return min(process.most_ranks(stage.parameters(prepared.content)) or cores, cores)

@@ -31,6 +31,5 @@ STAGE = Stage(
     files={"frames": "reference"},
     parameters=_parameters,
     task="training",
-    ranks=1,
     needs=_needs,
 )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, calcfunction, if_, while_
-from aiida.orm import CalcJobNode, Dict, List, QueryBuilder, Str, StructureData
+from aiida.orm import CalcJobNode, Dict, Int, List, QueryBuilder, Str, StructureData
 
-from hashigo.calculators.calculation import WorkerCalculation
+from hashigo.calculators.calculation import WorkerCalculation, task_version
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
 from hashigo.calculators.frames import Frame, write_frames
@@ -96,6 +96,11 @@ def known_frames(sampled: FramesData) -> list[FramesData]:
         filters={"attributes.process_label": "WorkerCalculation", "attributes.exit_status": 0},
         tag="job",
     )
+    # A corrected worker serves no old frames.
+    query.append(
+        Int, with_outgoing="job", edge_filters={"label": "task_version"},
+        filters={"attributes.value": task_version("forces")},
+    )  # fmt: skip
     filters = {"attributes.engine": sampled.base.attributes.get("engine")}
     query.append(
         FramesData, with_incoming="job", edge_filters={"label": "result"}, filters=filters, tag="frames"
@@ -136,7 +141,6 @@ class ReferenceWorkChain(WorkChain):
         )
         spec.input("parameters", valid_type=Dict, help="Engine, settings, sampling, seed.")
         spec.input("site", valid_type=Str, help="Where the engine runs.")
-        spec.input("max_in_flight", valid_type=Dict, required=False, help="Most jobs submitted at once.")
         spec.output("result", valid_type=FramesData, required=False, help="Frames with energies and forces.")
         spec.output(
             "structure", valid_type=StructureData, required=False, help="The cell the frames belong to."
@@ -169,7 +173,9 @@ class ReferenceWorkChain(WorkChain):
 
     def sample(self) -> None:
         """Draw the configurations."""
-        physics = {k: v for k, v in self.inputs.parameters.get_dict().items() if k != "max_in_flight"}
+        given = self.inputs.parameters.get_dict()
+        settings = self._engine().physics(given["settings"])
+        physics = {key: given[key] for key in ("engine", "sampling", "seed")} | {"settings": settings}
         self.ctx.sampled = sample_frames(self.inputs.structure, Dict(physics))
         self.out("structure", self.inputs.structure)
         self.ctx.next = 0
@@ -212,8 +218,6 @@ class ReferenceWorkChain(WorkChain):
 
     def submit_frames(self) -> None:
         """Start as many frames as the site allows at once."""
-        from aiida.orm import Int
-
         given = self.inputs.parameters.get_dict()
         site = load_site(self.inputs.site.value)
         engine = self._engine()
@@ -277,6 +281,5 @@ STAGE = Stage(
     files={"structure": "structure"},
     parameters=_parameters,
     task="forces",
-    ranks=0,
     needs=_needs,
 )

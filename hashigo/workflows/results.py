@@ -31,7 +31,7 @@ class ResultRow:
     standard_uncertainty: Any
     components: dict[str, Any]
     calibrated: bool
-    converged: bool
+    converged: bool | None
     unit: str
     node: str
 
@@ -211,7 +211,7 @@ def _line(row: ResultRow, index: tuple[int, ...], suffix: str) -> TableLine:
 
 
 def _marks(row: ResultRow) -> tuple[str, ...]:
-    marks = () if row.converged else ("not converged",)
+    marks = ("not converged",) if row.converged is False else ()
     # A spread of the committee stays marked until it is calibrated.
     return (*marks, "spread uncalibrated") if "model" in row.components and not row.calibrated else marks
 

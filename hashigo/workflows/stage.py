@@ -31,7 +31,6 @@ class Stage:
         parameters: picks the plain values its jobs need from the study (as a mapping) and those only, so that a
             change elsewhere does not compute it again.
         task: worker task it runs, for `plan`; "" where it runs none.
-        ranks: count of MPI ranks that its job can use; 0 for all cores.
         needs: what it will need, in words, for `plan`.
         gates: further stages that must have held before it is worth starting.
     """
@@ -42,7 +41,6 @@ class Stage:
     files: Mapping[str, str]
     parameters: Callable[[Mapping[str, Any]], dict[str, Any]]
     task: str = ""
-    ranks: int = 1
     needs: Callable[[Mapping[str, Any]], str] = lambda study: ""
     gates: tuple[str, ...] = ()
 
@@ -92,10 +90,20 @@ class WorkerStage(WorkChain):
         spec.exit_code(GATE_EXIT, "ERROR_GATE", message="{message}")
         spec.outline(cls.submit_job, cls.take_result)
 
+    @classmethod
+    def most_ranks(cls, parameters: Mapping[str, Any]) -> int:
+        """Count of MPI ranks that the job can use; 0 for all cores.
+
+        Args:
+            parameters: of the stage.
+        """
+        return cls.RANKS
+
     def submit_job(self) -> ToContext:
         """Start the worker."""
+        ranks = self.most_ranks(self.inputs.parameters.get_dict())
         inputs = worker_inputs(
-            self.inputs.site.value, self.TASK, self.inputs.parameters, dict(self.inputs.files), self.RANKS
+            self.inputs.site.value, self.TASK, self.inputs.parameters, dict(self.inputs.files), ranks
         )
         return ToContext(job=self.submit(WorkerCalculation, **inputs))
 
@@ -148,3 +156,11 @@ def worker_inputs(
         "files": files,
         "metadata": {"options": worker_options(site, ranks or site.n_cores()), "label": task},
     }
+
+
+def was_bad_input(process: Any) -> bool:
+    """Whether a run failed because of what it was given: a job said so, or that a component is missing."""
+    return any(
+        job.process_label == WorkerCalculation.__name__ and job.exit_status in (410, 420)
+        for job in process.called_descendants
+    )

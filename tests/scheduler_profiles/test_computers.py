@@ -7,7 +7,14 @@ import sys
 import pytest
 
 from hashigo.errors import MissingComponent
-from hashigo.scheduler_profiles.computers import get_computer, mpi_works, program_code, worker_code, worker_options
+from hashigo.scheduler_profiles import computers
+from hashigo.scheduler_profiles.computers import (
+    get_computer,
+    mpi_works,
+    program_code,
+    worker_code,
+    worker_options,
+)
 from hashigo.scheduler_profiles.model import load_site
 
 
@@ -24,7 +31,10 @@ def test_computer_and_worker_code_are_made_once(aiida_profile):
 def test_a_changed_environment_is_taken_over(aiida_profile):
     site = load_site("local")
     get_computer(site.model_copy(update={"environment": {"A": "b c"}}))
-    assert get_computer(site.model_copy(update={"environment": {"A": "b c"}})).get_prepend_text() == "export A='b c'"
+    assert (
+        get_computer(site.model_copy(update={"environment": {"A": "b c"}})).get_prepend_text()
+        == "export A='b c'"
+    )
     get_computer(site)
 
 
@@ -41,3 +51,11 @@ def test_mpi_works_where_a_launcher_is(require_program, aiida_profile):
     assert options["resources"]["num_mpiprocs_per_machine"] == 2
     serial = worker_options(load_site("local"), 1)
     assert serial["withmpi"] is False
+
+
+def test_a_changed_launcher_is_taken_over(aiida_profile, monkeypatch):
+    site = load_site("local")
+    monkeypatch.setattr(computers, "find_launcher", lambda: "/elsewhere/mpirun")
+    assert get_computer(site).get_mpirun_command()[0] == "/elsewhere/mpirun"
+    monkeypatch.undo()
+    get_computer(site)

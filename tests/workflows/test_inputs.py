@@ -9,9 +9,10 @@ import pytest
 from ase.build import bulk
 
 from hashigo.calculators.frames import Frame, write_frames
-from hashigo.errors import InputError
+from hashigo.errors import InputError, MissingComponent
 from hashigo.study import load_study
 from hashigo.study.structures import structure_content
+from hashigo.workflows import inputs
 from hashigo.workflows.inputs import prepare
 
 
@@ -24,7 +25,9 @@ def place(tmp_path, diamond):
     )  # fmt: skip
 
     def make(frames=None, header=None, **study):
-        write_frames(tmp_path / "f.h5", frames or [frame], header or {"structure": structure_content(diamond)})
+        write_frames(
+            tmp_path / "f.h5", frames or [frame] * 4, header or {"structure": structure_content(diamond)}
+        )
         lines = {"structure": "si.cif", "reference": "f.h5", **study}
         (tmp_path / "study.yaml").write_text("\n".join(f"{key}: {value}" for key, value in lines.items()))
         return load_study(tmp_path / "study.yaml")
@@ -71,6 +74,29 @@ def test_another_crystals_frames_are_refused(place):
     other = bulk("Si", "bcc", 3.1, cubic=True)
     with pytest.raises(InputError, match=r"si\.cif is not the crystal of f\.h5: Si2 against Si8"):
         prepare(make(header={"structure": structure_content(other)}))
+
+
+def test_too_few_frames_are_refused_unless_nothing_is_trained(place):
+    make, frame, _ = place
+    with pytest.raises(InputError, match=r"f\.h5 holds 1 frames of the crystal, too few"):
+        prepare(make(frames=[frame]))
+    prepare(make(frames=[frame], until="reference"))
+
+
+def test_free_atoms_of_a_compound_are_no_other_crystal(place):
+    make, frame, _ = place
+    atom = replace(
+        frame, cell=np.eye(3) * 10, positions=np.zeros((1, 3)), symbols=("Si",), forces=None, kind="atom"
+    )
+    prepare(make(frames=[atom, *[frame] * 4]))
+
+
+def test_a_missing_library_is_named_before_anything_starts(place, monkeypatch):
+    make, *_ = place
+    monkeypatch.setattr(inputs, "find_spec", lambda name: None)
+    with pytest.raises(MissingComponent, match="pypolymlp") as caught:
+        prepare(make())
+    assert "aiida-hashigo[potential]" in caught.value.fix
 
 
 def test_frames_without_forces_are_refused(place):

@@ -18,7 +18,16 @@ def test_the_first_run_makes_a_profile_and_says_so_once(finished):
 
 
 def test_the_users_profile_is_used_with_its_broker_down(workplace):
-    verdi = [sys.executable, "-m", "aiida", "presto", "--use-zeromq", "--non-interactive", "--profile-name", "mine"]
+    verdi = [
+        sys.executable,
+        "-m",
+        "aiida",
+        "presto",
+        "--use-zeromq",
+        "--non-interactive",
+        "--profile-name",
+        "mine",
+    ]
     made = subprocess.run(
         verdi, cwd=workplace.folder, env=workplace.environment, capture_output=True, text=True, check=False
     )

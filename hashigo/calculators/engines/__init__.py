@@ -84,10 +84,13 @@ class Engine:
             out[name] = value
         return out
 
+    def physics(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the complete settings that change the numbers."""
+        return {name: value for name, value in settings.items() if self.settings[name].physics}
+
     def signature(self, settings: Mapping[str, Any]) -> str:
-        """Engine and complete settings as a canonical string: part of each frame's identity."""
-        physics = {name: value for name, value in settings.items() if self.settings[name].physics}
-        return json.dumps({"engine": self.name, "settings": physics}, sort_keys=True)
+        """Engine and settings as a canonical string: part of each frame's identity."""
+        return json.dumps({"engine": self.name, "settings": self.physics(settings)}, sort_keys=True)
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.units import GPa
 
 from hashigo.calculators.engines import Engine, Setting
 from hashigo.errors import InputError, MissingComponent
@@ -117,14 +118,10 @@ def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> t
     return process, inputs
 
 
-#: 1 GPa in eV/Å^3 (CODATA 2018).
-GPA = 1 / 160.21766208
-
-
 def _read(outputs: Any) -> dict[str, Any]:
     """Energy [eV], forces [eV/Å] and stress [eV/Å^3, Voigt, positive under tension] of a finished frame."""
     trajectory = outputs.output_trajectory
-    stress = np.asarray(trajectory.get_array("stress"))[-1] * GPA
+    stress = np.asarray(trajectory.get_array("stress"))[-1] * GPa
     return {
         "energy": float(outputs.output_parameters["energy"]),
         "forces": np.asarray(trajectory.get_array("forces"))[-1],

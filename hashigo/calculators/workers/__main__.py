@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import sys
 import time
@@ -59,11 +60,21 @@ def main(path: Path) -> int:
             for k in (InputError, MissingComponent, GateFailure, WorkerError, HashigoError)
             if isinstance(error, k)
         )
-        content = {"kind": kind, "message": error.message, "fix": error.fix}
-        path.with_name(ERROR_FILE).write_text(json.dumps(content), encoding="utf-8")
+        _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})
         print("\n".join(error.lines()), file=sys.stderr)
         return error.exit_code
+    except Exception as error:  # a fault of ours or of a library: the cause must reach the user through any launcher
+        traceback.print_exc()
+        _write_error(path, {"kind": "WorkerError", "message": f"{type(error).__name__}: {error}", "fix": ""})
+        return WorkerError.exit_code
     return 0
+
+
+def _write_error(path: Path, content: dict[str, str]) -> None:
+    """Tell why the job failed; any rank may be the first to do so, and may be stopped by another's abort."""
+    part = path.with_name(f"{ERROR_FILE}.{os.getpid()}")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(path.with_name(ERROR_FILE))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -37,7 +38,9 @@ def test_missing_input_is_named(tmp_path):
         Job.read(path)
 
 
-@pytest.mark.parametrize(("task", "message"), [("nonsense", "no worker task"), ("../x", "not the name of a worker")])
+@pytest.mark.parametrize(
+    ("task", "message"), [("nonsense", "no worker task"), ("../x", "not the name of a worker")]
+)
 def test_unknown_task_is_an_exit_status_and_a_record(tmp_path, task, message):
     done = start(write_job(tmp_path, task=task))
     assert done.returncode == 2
@@ -60,3 +63,20 @@ def test_workers_load_no_aiida(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_unexpected_fault_reaches_the_user_also_through_a_launcher(tmp_path, require_program):
+    (tmp_path / "frames.h5").write_bytes(b"")
+    path = write_job(tmp_path, parameters={"engine": [], "settings": {}}, inputs={"frames": "frames.h5"})
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    launcher = [require_program("mpirun", "openmpi-bin"), "-n", "2", "--oversubscribe"]
+    done = subprocess.run(
+        [*launcher, sys.executable, "-m", "hashigo.calculators.workers", path.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert json.loads((tmp_path / "error.json").read_text())["message"].startswith("TypeError: unhashable")
