@@ -46,7 +46,7 @@ def test_a_missing_program_is_named(aiida_profile):
 def test_mpi_works_where_a_launcher_is(require_program, aiida_profile):
     require_program("mpirun", "openmpi-bin")
     assert mpi_works()
-    options = worker_options(load_site("local").model_copy(update={"cores": 2}), 0 or 2)
+    options = worker_options(load_site("local").model_copy(update={"cores": 2}), 2)
     assert options["withmpi"] is True
     assert options["resources"]["num_mpiprocs_per_machine"] == 2
     serial = worker_options(load_site("local"), 1)

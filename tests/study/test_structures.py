@@ -51,6 +51,46 @@ def test_a_just_different_lattice_constant_is_the_same_crystal(diamond):
     assert difference(diamond, wide) == ""
 
 
+def compound(name, structure, edge, shift=0.0):
+    """Conventional cell with both kinds of atoms moved by a part of the diagonal."""
+    atoms = bulk(name, structure, edge, cubic=True)
+    atoms.set_scaled_positions((atoms.get_scaled_positions() + shift) % 1.0)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (compound("NaCl", "rocksalt", 5.64), compound("NaCl", "rocksalt", 5.64, 0.5)),
+        (compound("ZnS", "zincblende", 5.41), compound("ZnS", "zincblende", 5.41, 0.25)),
+        # Sulphur at the origin: zinc is at ¼¼¼ of it, and was at ¾¾¾.
+        (compound("ZnS", "zincblende", 5.41), compound("SZn", "zincblende", 5.45)),
+        (bulk("ZnO", "wurtzite", 3.25, 5.2), bulk("OZn", "wurtzite", 3.25, 5.2)),
+    ],
+)
+def test_the_origin_and_the_setting_are_free(first, second):
+    assert difference(standardise(first), standardise(second)) == ""
+    assert difference(first, second[::-1]) == ""
+
+
+def test_other_crystals_of_the_same_formula_are_named():
+    salt = compound("NaCl", "rocksalt", 5.64)
+    assert "Å from its counterpart" in difference(salt, compound("NaCl", "zincblende", 5.64))
+    assert difference(standardise(salt), standardise(bulk("NaCl", "cesiumchloride", 3.4))).startswith(
+        "Na4Cl4 against"
+    )
+    for atom in (0, 5):
+        moved = compound("NaCl", "rocksalt", 5.64, 0.5)
+        moved.positions[atom] += (0.9, 0.0, 0.0)
+        assert "is 0.90 Å from its counterpart" in difference(salt, moved)
+
+
+def test_two_atoms_have_two_counterparts(diamond):
+    moved = diamond.copy()
+    moved.positions[1] = moved.positions[0] + (0.1, 0.0, 0.0)
+    assert "Å from its counterpart" in difference(diamond, moved)
+
+
 def test_plain_values_round_trip(diamond):
     back = structure_from_content(structure_content(diamond))
     np.testing.assert_allclose(back.positions, diamond.positions)

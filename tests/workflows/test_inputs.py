@@ -101,5 +101,5 @@ def test_a_missing_library_is_named_before_anything_starts(place, monkeypatch):
 
 def test_frames_without_forces_are_refused(place):
     make, frame, _ = place
-    with pytest.raises(InputError, match="frame 0 of f.h5 has no forces"):
+    with pytest.raises(InputError, match=r"frame 0 of f\.h5 has no forces"):
         prepare(make(frames=[replace(frame, forces=None)]))

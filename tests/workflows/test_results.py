@@ -11,8 +11,8 @@ from hashigo.workflows.results import rounded, rows_of, table_lines
 
 @pytest.mark.parametrize(
     ("value", "uncertainty", "text"),
-    [(142.53, 0.17, "142.53 ± 0.17"), (142.53, None, "142.53"), (None, None, "—"), (5.432, 3.4e-5, "5.432000 ± 0.000034"),
-     (194.2, 93.0, "194 ± 93"), (0.00021045, 0.0, "0.00021045")],
+    [(142.53, 0.17, "142.53 ± 0.17"), (142.53, None, "142.53"), (None, None, "—"),
+     (5.432, 3.4e-5, "5.432000 ± 0.000034"), (194.2, 93.0, "194 ± 93"), (0.00021045, 0.0, "0.00021045")],
 )  # fmt: skip
 def test_numbers_are_rounded_to_their_uncertainty(value, uncertainty, text):
     assert rounded(value, uncertainty) == text

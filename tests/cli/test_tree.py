@@ -1,0 +1,68 @@
+"""The tree of a run: live in a terminal, with bars while jobs tell how far they are."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+
+from rich.console import Console
+
+from hashigo.cli.tree import Line, render
+from hashigo.workflows.results import clock
+
+
+def in_terminal(place, *arguments):
+    """Run a command in a pseudo-terminal of 100 columns; returns what it showed, and its exit code."""
+    leader, follower = pty.openpty()
+    environment = {**place.environment, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    process = subprocess.Popen(
+        place.command(*arguments),
+        cwd=place.folder,
+        env=environment,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # the other end was closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(leader)
+    return shown.decode(errors="replace"), process.wait()
+
+
+def test_a_terminal_sees_a_live_tree(finished):
+    shown, code = in_terminal(finished.workplace, "run", "study.yaml", "--output", "terminal")
+    assert code == 0
+    assert "\x1b[" in shown
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    for title in ("Structure", "Reference frames", "Thermal conductivity", "Mesoscale"):
+        assert re.search(rf"✓ +{title}", last), title
+    assert "from the cache" in last
+    assert "Traceback" not in last
+
+
+def test_bars_texts_and_times_are_drawn():
+    lines = [
+        Line("Potential", "done", 0, None, "", 61.0),
+        Line("Thermal conductivity", "running", 0, 0.5, "mesh 9", 3.0),
+        Line("Mesoscale", "waiting"),
+    ]
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(render(lines))
+    text = console.export_text()
+    assert re.search(r"✓ Potential .*1:01", text)
+    assert re.search(r"▸ Thermal conductivity ━{10}╌{10} mesh 9 +0:03", text)
+    assert re.search(r"· Mesoscale", text)
+
+
+def test_times_are_read_as_people_read_them():
+    assert [clock(s) for s in (0.4, 59.6, 3661)] == ["0:00", "1:00", "1:01:01"]

@@ -1,0 +1,34 @@
+"""Benchmarks print one JSON object as their last line; their speed is judged by people, not here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+def last_line(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_start():
+    result = last_line("start.py")
+    assert result["benchmark"] == "start"
+    assert result["figures"]["help_ratio"] > 0
+
+
+def test_accuracy_reads_the_results_of_a_run(finished):
+    numbers = finished.workplace.folder / "study-results" / "results.json"
+    cases = last_line("accuracy.py", "--results", str(numbers))["figures"]["cases"]
+    assert {case["quantity"].split(" ")[0] for case in cases} >= {"a0", "C11", "κ", "K", "G"}
+    for case in cases:
+        assert case["relative_difference"] == pytest.approx(case["value"] / case["reference"] - 1, abs=1e-4)
