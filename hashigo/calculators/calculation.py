@@ -17,6 +17,7 @@ from aiida.parsers import Parser
 
 from hashigo.calculators.data import FramesData, PotentialData, QuantitiesData
 from hashigo.errors import HashigoError, InputError
+from hashigo.study.structures import structure_content
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.h5"
@@ -81,7 +82,6 @@ class WorkerCalculation(CalcJob):
             (300, "ERROR_NO_RESULT", "the worker ended without a result: {message}"),
             (410, "ERROR_INPUT", "{message}"),
             (420, "ERROR_MISSING_COMPONENT", "{message}"),
-            (430, "ERROR_GATE", "{message}"),
             (440, "ERROR_WORKER", "{message}"),
             (450, "ERROR_INVALID_RESULT", "the worker's result is not valid: {message}"),
         )
@@ -101,7 +101,7 @@ class WorkerCalculation(CalcJob):
             if isinstance(node, StructureData):
                 names[name] = f"{name}.json"
                 folder.create_file_from_filelike(
-                    _stream(json.dumps(structure_content(node))), names[name], mode="wb"
+                    _stream(json.dumps(structure_content(node.get_ase()))), names[name], mode="wb"
                 )
             else:
                 names[name] = f"{name}{Path(node.filename).suffix}"
@@ -128,16 +128,6 @@ class WorkerCalculation(CalcJob):
         return calculation
 
 
-def structure_content(node: StructureData) -> dict[str, Any]:
-    """A structure as the workers read it: cell rows [Å], scaled positions, symbols."""
-    atoms = node.get_ase()
-    return {
-        "cell": atoms.cell.array.tolist(),
-        "positions": atoms.get_scaled_positions().tolist(),
-        "symbols": atoms.get_chemical_symbols(),
-    }
-
-
 def _stream(text: str) -> Any:
     import io
 
@@ -148,7 +138,7 @@ class WorkerParser(Parser):
     """Turn what a worker left into outputs and an exit code."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
-        """Attach the result even when a gate stopped the worker: what was computed is kept."""
+        """Attach what the worker wrote, even when it failed afterwards: what was computed is kept."""
         codes = self.exit_codes
         error = self._json(ERROR_FILE)
         statistics = self._json(STATISTICS_FILE)
@@ -171,7 +161,6 @@ class WorkerParser(Parser):
         code = {
             "InputError": codes.ERROR_INPUT,
             "MissingComponent": codes.ERROR_MISSING_COMPONENT,
-            "GateFailure": codes.ERROR_GATE,
         }.get(error["kind"], codes.ERROR_WORKER)
         fix = f" (fix: {error['fix']})" if error.get("fix") else ""
         return code.format(message=f"{error['message']}{fix}")

@@ -160,6 +160,20 @@ class ResultWriter:
         """Keep a small JSON-serialisable record with the results."""
         self._data.attrs[name] = json.dumps(content, sort_keys=True)
 
+    def gate(self, name: str, message: str, *, fix: str, **values: Any) -> None:
+        """Keep whether a physical condition holds, as the note "gate"; what follows from it is for the stage to say.
+
+        Args:
+            name: of the gate.
+            message: a sentence on what does not hold; empty when the condition holds.
+            fix: what to do about it.
+            values: the numbers behind it, JSON-serialisable.
+        """
+        passed = not message
+        self.note(
+            "gate", {**values, "name": name, "passed": passed, "message": message, "fix": "" if passed else fix}
+        )
+
 
 def _shaped(name: str, what: str, data: ArrayLike, shape: tuple[int, ...]) -> Floats:
     array = np.asarray(data, dtype=float)

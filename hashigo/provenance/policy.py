@@ -7,7 +7,7 @@ licences of their own, are named, but their files stay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,32 @@ from hashigo.provenance.graph import Data, Graph, study_data
 from hashigo.provenance.metadata import ACCESS, Metadata
 from hashigo.provenance.privacy import Finding, Identity, redact, scan, this_machine
 
-__all__ = ["Decision", "Finding", "PrivacyFailure", "check", "decide", "identity", "redact", "scan"]
+__all__ = [
+    "Decision",
+    "Finding",
+    "PrivacyFailure",
+    "check",
+    "decide",
+    "identity",
+    "redact",
+    "scan",
+    "stage_access",
+]
 
 GATE = "privacy"
 #: Types of data that are engines' raw output: they hold host names, users and paths.
 RAW = ("core.folder",)
 #: Types of files with licences of their own, by the start of their entry point.
 LICENSED = ("core.upf", "pseudo.", "vasp.potcar")
+#: Stages whose results repeat what they were given: such a result is at least as closed as the stages named.
+EMBEDS = {
+    # A frames file holds the cell that its frames were made from.
+    "reference": ("structure",),
+    # A potential's parity plots hold the energy, forces and stress of every reference frame.
+    "potential": ("reference",),
+}
+#: Stage that an input of the whole ladder belongs to, also when the run ended before that stage began.
+ROOT_INPUTS = {"structure": "structure", "frames": "reference"}
 REASONS = {
     "closed": "Closed by the study: described by metadata only.",
     "restricted": "Restricted by the study: described by metadata only; ask the authors.",
@@ -69,7 +88,8 @@ def decide(graph: Graph, metadata: Metadata) -> dict[str, Decision]:
     """Decide for every data node of a graph whether its content may leave. The study itself always does.
 
     Data is as closed as the strictest stage that made it or handed it on. Data from outside the run is as
-    closed as the strictest stage that uses it; a single number or word, as the least strict one.
+    closed as the strictest stage that uses it; a single number or word, as the least strict one. Data of no
+    stage is as closed as the strictest access that the study names. How closed a stage is, `stage_access` says.
 
     Raises:
         InputError: when the study sets the access of a stage that does not exist.
@@ -79,6 +99,8 @@ def decide(graph: Graph, metadata: Metadata) -> dict[str, Decision]:
     used: dict[str, set[str]] = {}
     for link in graph.links:
         stage = graph.processes[link.process].stage
+        if link.process == graph.root.uuid and link.kind == "input":
+            stage = ROOT_INPUTS.get(link.label, "")
         if stage:
             (used if link.kind == "input" else made).setdefault(link.data, set()).add(stage)
     decisions = {
@@ -87,6 +109,18 @@ def decide(graph: Graph, metadata: Metadata) -> dict[str, Decision]:
     }
     study = study_data(graph)
     return decisions if study is None else {**decisions, study.uuid: Decision(True)}
+
+
+def stage_access(stage: str, access: Mapping[str, str], default: str = "open") -> str:
+    """How closed a stage is: as the study says, and at least as closed as the stages that its results repeat.
+
+    Args:
+        stage: name of the stage.
+        access: open, restricted or closed, by stage, as the study says.
+        default: access of stages that `access` does not name.
+    """
+    embedded = (stage_access(source, access, default) for source in EMBEDS.get(stage, ()))
+    return _strictest([access.get(stage, default), *embedded])
 
 
 def identity() -> Identity:
@@ -149,15 +183,21 @@ def _decision(data: Data, made: set[str], used: set[str], metadata: Metadata) ->
         return Decision(False, reason=REASONS["raw"])
     if data.type.startswith(LICENSED):
         return Decision(False, reason=REASONS["licensed"])
-    if made:
-        access = max(
-            (metadata.access.get(stage, metadata.default_access) for stage in made), key=ACCESS.index
-        )
-    elif used:
-        strictness = max if data.value is None else min
-        access = strictness(
-            (metadata.access.get(stage, metadata.default_access) for stage in used), key=ACCESS.index
-        )
+    named = metadata.access
+    if made or used:
+        # A number or word that many stages share, such as the site, tells nothing of any of them.
+        strictness = _strictest if made or data.value is None else _least_strict
+        access = strictness(stage_access(s, named, metadata.default_access) for s in made or used)
+    elif data.value is None:
+        access = _strictest([*named.values(), metadata.default_access])
     else:
         access = metadata.default_access
     return Decision(access == "open", access, REASONS.get(access, ""))
+
+
+def _strictest(accesses: Iterable[str]) -> str:
+    return max(accesses, key=ACCESS.index)
+
+
+def _least_strict(accesses: Iterable[str]) -> str:
+    return min(accesses, key=ACCESS.index)

@@ -112,7 +112,7 @@ def _bounds(note: Mapping[str, Any], results: Results) -> str:
 
 
 def _plain(note: Mapping[str, Any], results: Results) -> str:
-    shown = {key: value for key, value in note.items() if key not in ("name", "passed")}
+    shown = {key: value for key, value in note.items() if key not in ("name", "passed", "message", "fix")}
     return ", ".join(
         f"{_words(key)} {_number(value)}"
         for key, value in shown.items()
@@ -151,7 +151,9 @@ def _training(results: Results) -> Iterator[tuple[str, str, str]]:
 
 def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:
     note = results.note("phonons", "comparison")
-    if note:
+    if note.get("skipped"):
+        yield "phonons", "potential against the reference's forces", f"not made: {note['skipped']}"
+    elif note:
         text = (
             f"largest difference {note['maximum']:.2g} THz, root mean square {note['rms']:.2g} THz at "
             f"{note.get('qpoints')} commensurate wave vectors, same cell and displacements, "

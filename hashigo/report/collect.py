@@ -12,6 +12,7 @@ from hashigo.calculators.engines import get_engine
 from hashigo.errors import InputError
 from hashigo.provenance.diagram import caption, provenance_svg
 from hashigo.provenance.graph import collect, core_hours, job_core_hours
+from hashigo.provenance.policy import stage_access
 from hashigo.provenance.records import Graph, Process
 from hashigo.report.checks import checks, gates
 from hashigo.report.content import (
@@ -97,8 +98,10 @@ def _count(broken: int) -> str:
 
 def _reference(node: Any) -> ReferenceMethod | None:
     """The method of the reference frames; None when there are none yet."""
-    outputs = node.outputs.stages if "stages" in node.outputs else {}
-    frames = outputs["reference"] if "reference" in outputs else node.inputs.get("frames")
+    # AiiDA's managers of links have no `get`.
+    frames = node.inputs.frames if "frames" in node.inputs else None
+    if "stages" in node.outputs and "reference" in node.outputs.stages:
+        frames = node.outputs.stages["reference"]
     if not isinstance(frames, FramesData):
         return None
     header = frames.header()
@@ -132,7 +135,7 @@ def _sections(node: Any, access: Mapping[str, str]) -> list[ResultSection]:
         ResultSection(
             stages()[name].title,
             tuple(line for line in lines if line.stage == name),
-            str(access.get(name, "open")),
+            stage_access(name, access),
         )
         for name in dict.fromkeys(line.stage for line in lines)
     ]

@@ -242,7 +242,7 @@ class ReferenceWorkChain(WorkChain):
         outputs = {
             f"frame_{index}__{port}": job.outputs[port]
             for index, job in enumerate(jobs)
-            for port in ("output_trajectory", "output_parameters")
+            for port in self._engine().outputs
         }
         gathered = gather_frames(self.ctx.sampled, Str(self._engine().name), **outputs)
         self.out("result", split_atoms(gathered))

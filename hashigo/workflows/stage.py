@@ -12,6 +12,7 @@ from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
 from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation, task_version
+from hashigo.calculators.data import QuantitiesData
 from hashigo.errors import HashigoError
 from hashigo.scheduler_profiles.computers import worker_code, worker_options
 from hashigo.scheduler_profiles.model import load_site
@@ -112,14 +113,30 @@ class WorkerStage(WorkChain):
         job: CalcJobNode = self.ctx.job
         if "result" in job.outputs:
             self.out("result", job.outputs.result)
-        if job.is_finished_ok:
-            return None
-        if job.exit_status == GATE_EXIT:
-            if not self.inputs.stop_at_gates.value:
-                self.report(f"gate not held, going on as the study says: {job.exit_message}")
-                return None
-            return self.exit_codes.ERROR_GATE.format(message=job.exit_message)
-        return self.exit_codes.ERROR_JOB.format(message=job_failure(job))
+        if not job.is_finished_ok:
+            return self.exit_codes.ERROR_JOB.format(message=job_failure(job))
+        broken = broken_gate(job.outputs.result)
+        if broken and self.inputs.stop_at_gates.value:
+            return self.exit_codes.ERROR_GATE.format(message=broken)
+        if broken:
+            self.report(f"gate not held, going on as the study says: {broken}")
+        return None
+
+
+def broken_gate(result: Any) -> str:
+    """What does not hold of a result and what to do about it; "" when its gate held or it has none.
+
+    Args:
+        result: node of a worker's result.
+    """
+    if not isinstance(result, QuantitiesData):
+        return ""
+    with result.reader() as reader:
+        gate = reader.note("gate")
+    if gate is None or gate["passed"]:
+        return ""
+    fix = f" (fix: {gate['fix']})" if gate.get("fix") else ""
+    return f"{gate.get('message') or gate['name']}{fix}"
 
 
 def job_failure(process: Any) -> str:

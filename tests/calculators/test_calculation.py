@@ -30,7 +30,9 @@ def frames(aiida_profile, tmp_path, diamond):
 
 
 def inputs(frames, ranks=1, engine="tersoff"):
-    return worker_inputs("local", "forces", orm.Dict({"engine": engine, "settings": {}}), {"frames": frames}, ranks)
+    return worker_inputs(
+        "local", "forces", orm.Dict({"engine": engine, "settings": {}}), {"frames": frames}, ranks
+    )
 
 
 def test_a_job_gives_checked_frames_and_statistics(frames):

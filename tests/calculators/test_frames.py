@@ -8,7 +8,14 @@ import h5py
 import numpy as np
 import pytest
 
-from hashigo.calculators.frames import Frame, frame_identity, iter_frames, read_frames, read_header, write_frames
+from hashigo.calculators.frames import (
+    Frame,
+    frame_identity,
+    iter_frames,
+    read_frames,
+    read_header,
+    write_frames,
+)
 from hashigo.errors import InputError
 
 
@@ -29,7 +36,12 @@ def test_round_trip_keeps_every_number(tmp_path):
     back = read_frames(tmp_path / "f.h5")
     assert read_header(tmp_path / "f.h5") == {"engine": "x"}
     for one, two in zip(frames, back, strict=True):
-        assert (one.identity, one.kind, one.symbols, one.energy) == (two.identity, two.kind, two.symbols, two.energy)
+        assert (one.identity, one.kind, one.symbols, one.energy) == (
+            two.identity,
+            two.kind,
+            two.symbols,
+            two.energy,
+        )
         np.testing.assert_array_equal(one.positions, two.positions)
     np.testing.assert_array_equal(back[0].forces, frames[0].forces)
     assert back[1].stress is None
@@ -67,7 +79,7 @@ def test_nan_forces_name_the_frame(tmp_path):
     write_frames(path, [make(2), make(3)])
     with h5py.File(path, "r+") as file:
         file["atoms/force"][3, 1] = np.nan
-    with pytest.raises(InputError, match="forces of frame 1 of f.h5 is not finite"):
+    with pytest.raises(InputError, match=r"forces of frame 1 of f\.h5 is not finite"):
         list(iter_frames(path))
 
 

@@ -38,7 +38,10 @@ def test_round_trip(tmp_path):
 
 
 def test_an_error_leaves_no_file(tmp_path):
-    with pytest.raises(InputError, match="shape"), ResultWriter(tmp_path / "r.h5", task="t", task_version=1) as w:
+    with (
+        pytest.raises(InputError, match="shape"),
+        ResultWriter(tmp_path / "r.h5", task="t", task_version=1) as w,
+    ):
         w.quantity("stiffness", np.eye(3))
     assert list(tmp_path.iterdir()) == []
 

@@ -14,7 +14,9 @@ SAMPLING = {
 
 def test_going_from_two_to_four_keeps_the_first_two(diamond):
     small = {f.identity for f in sample(diamond, SAMPLING, 0, "s") if f.kind == "displaced"}
-    large = {f.identity for f in sample(diamond, {**SAMPLING, "displaced": 4}, 0, "s") if f.kind == "displaced"}
+    large = {
+        f.identity for f in sample(diamond, {**SAMPLING, "displaced": 4}, 0, "s") if f.kind == "displaced"
+    }
     assert len(small) == 2
     assert small < large
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -292,3 +293,22 @@ def test_the_crate_of_the_examples_frames_validates_and_leaks_nothing(repository
     assert scan(tmp_path / "crate") == []
     frames = (repository / "examples" / "silicon" / "reference.h5").read_bytes()
     assert any(path.read_bytes() == frames for path in (tmp_path / "crate").rglob("*.h5"))
+
+
+def test_closed_frames_of_a_run_that_ended_before_their_stage_stay(finished):
+    place = finished.workplace
+    lines = (
+        "licence: CC-BY-4.0",
+        "structure: silicon.cif",
+        "reference: study-results/reference.h5",
+        "access: {reference: closed}",
+        "until: structure",
+    )
+    (place.folder / "kept.yaml").write_text("\n".join(lines) + "\n")
+    run = place.run("run", "kept.yaml")
+    number = re.search(r"^run (\d+):", run.stdout, flags=re.M)[1]
+    done = place.run("export", number, "--as", "crate", "-o", "kept-package")
+    assert done.returncode == 0, done.stdout + done.stderr
+    package = place.folder / "kept-package"
+    assert not list(package.rglob("*.h5"))
+    assert '"conditionsOfAccess": "closed"' in (package / "ro-crate-metadata.json").read_text()

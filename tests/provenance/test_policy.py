@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 from aiida import orm
 
 from hashigo.errors import InputError
 from hashigo.provenance.graph import collect, study_data
 from hashigo.provenance.metadata import read_metadata
-from hashigo.provenance.policy import PrivacyFailure, check, decide, identity
+from hashigo.provenance.policy import PrivacyFailure, check, decide, identity, stage_access
+from hashigo.provenance.records import Data, Graph, Link, Process
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,74 @@ def test_access_of_a_stage_that_is_none_protects_nothing(graph):
 
 def test_access_of_a_stage_that_did_not_run_is_no_error(graph):
     assert decide(graph, metadata(access={"mesoscale": "closed"}))
+
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def ladder_graph(*links, values=()):
+    """A run of the ladder from links (stage, data, label, kind); the stage "" is the root."""
+    processes = {
+        stage: Process(stage, stage, stage, "", "workflow", stage, NOW, NOW, "finished")
+        for stage in dict.fromkeys(["", *(link[0] for link in links)])
+    }
+    data = {
+        name: Data(name, name, "", "", NOW, value=1 if name in values else None)
+        for name in dict.fromkeys(link[1] for link in links)
+    }
+    return Graph(processes[""], processes, data, tuple(Link(*link) for link in links))
+
+
+def accesses(graph, **access):
+    return {uuid: decision.access for uuid, decision in decide(graph, metadata(access=access)).items()}
+
+
+def test_inputs_of_a_run_that_ended_early_belong_to_their_stages():
+    early = ladder_graph(
+        ("", "study", "study", "input"),
+        ("", "frames", "frames", "input"),
+        ("", "cell", "structure", "input"),
+        ("structure", "cell", "structure", "input"),
+    )
+    closed = accesses(early, reference="closed")
+    assert closed == {"study": "open", "frames": "closed", "cell": "open"}
+    restricted = accesses(early, structure="restricted")
+    assert restricted == {"study": "open", "frames": "restricted", "cell": "restricted"}
+    never_used = ladder_graph(("", "cell", "structure", "input"))
+    assert accesses(never_used, structure="closed") == {"cell": "closed"}
+
+
+def test_data_of_no_stage_is_as_closed_as_the_strictest_stage():
+    lone = ladder_graph(("", "extra", "extra", "input"), ("", "flag", "flag", "input"), values=["flag"])
+    assert accesses(lone, phonons="closed", potential="restricted") == {"extra": "closed", "flag": "open"}
+    assert accesses(lone) == {"extra": "open", "flag": "open"}
+
+
+def test_a_potential_is_at_least_as_closed_as_the_frames_it_repeats():
+    run = ladder_graph(
+        ("reference", "frames", "result", "output"),
+        ("potential", "frames", "files__frames", "input"),
+        ("potential", "model", "result", "output"),
+        ("elasticity", "model", "files__potential", "input"),
+        ("elasticity", "stiffness", "result", "output"),
+    )
+    open_potential = accesses(run, reference="closed", potential="open")
+    assert open_potential == {"frames": "closed", "model": "closed", "stiffness": "open"}
+    assert accesses(run, potential="closed") == {"frames": "open", "model": "closed", "stiffness": "open"}
+
+
+@pytest.mark.parametrize(
+    ("access", "expected"),
+    [
+        ({}, "open"),
+        ({"reference": "restricted"}, "restricted"),
+        ({"reference": "restricted", "potential": "closed"}, "closed"),
+        ({"structure": "closed", "reference": "open", "potential": "open"}, "closed"),
+        ({"phonons": "closed"}, "open"),
+    ],
+)
+def test_access_of_the_potential(access, expected):
+    assert stage_access("potential", access) == expected
 
 
 def test_pseudopotentials_are_named_only(graph):

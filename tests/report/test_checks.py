@@ -38,6 +38,14 @@ def test_checks_compare_routes_near_room_temperature(results):
     assert "4.8 (7.5) at 50 nm" in found["Mesoscale", "Knudsen number, mean over grains (largest)"]
 
 
+def test_a_comparison_that_was_not_made_says_why(tmp_path):
+    with ResultWriter(tmp_path / "r.h5", task="phonons", task_version=1) as writer:
+        writer.note("comparison", {"skipped": "no frame fits"})
+    with ResultReader(tmp_path / "r.h5") as reader:
+        (check,) = checks(Results({"phonons": reader}), TITLES)
+    assert (check.stage, check.outcome) == ("Phonons", "not made: no frame fits")
+
+
 def test_a_run_without_results_has_neither():
     assert gates(Results({}), TITLES) == []
     assert checks(Results({}), TITLES) == []

@@ -35,3 +35,17 @@ def test_a_run_stopped_at_a_gate_has_a_report_that_says_so(finished):
     assert {path.name for path in folder.iterdir()} == {"report.html", "results.json", "reference.h5"}
     names = {row["quantity"] for row in json.loads((folder / "results.json").read_text())["results"]}
     assert names == {"energy_error", "force_error", "stress_error"}
+
+
+def test_a_run_that_ends_before_its_frames_are_used_has_a_report(finished):
+    place = finished.workplace
+    lines = (
+        "licence: CC-BY-4.0",
+        "structure: silicon.cif",
+        "reference: study-results/reference.h5",
+        "until: structure",
+    )
+    (place.folder / "early.yaml").write_text("\n".join(lines) + "\n")
+    done = place.run("run", "early.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tersoff" in (place.folder / "early-results" / "report.html").read_text()

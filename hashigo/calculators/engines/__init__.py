@@ -42,6 +42,7 @@ class Engine:
         job: makes process class and inputs of one frame, for engines that take one CalcJob a frame; it is called as
             job(structure_node, kind of frame, settings, code).
         program: name of the program such a CalcJob runs, and the AiiDA plugin that drives it.
+        outputs: labels of the outputs that `read` needs.
         check: raises HashigoError when settings or installation cannot serve these elements.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
     """
@@ -53,6 +54,7 @@ class Engine:
     calculator: Callable[[Mapping[str, Any]], Any] | None = None
     job: Callable[..., Any] | None = None
     program: tuple[str, str] = ("", "")
+    outputs: tuple[str, ...] = ()
     read: Callable[..., Any] | None = None
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
 

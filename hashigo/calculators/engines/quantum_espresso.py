@@ -153,6 +153,7 @@ ENGINE = Engine(
     },
     job=_job,
     program=("pw.x", "quantumespresso.pw"),
+    outputs=("output_trajectory", "output_parameters"),
     read=_read,
     check=_check,
 )

@@ -63,7 +63,9 @@ def main(path: Path) -> int:
         _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})
         print("\n".join(error.lines()), file=sys.stderr)
         return error.exit_code
-    except Exception as error:  # a fault of ours or of a library: the cause must reach the user through any launcher
+    except (
+        Exception
+    ) as error:  # a fault of ours or of a library: the cause must reach the user through any launcher
         traceback.print_exc()
         _write_error(path, {"kind": "WorkerError", "message": f"{type(error).__name__}: {error}", "fix": ""})
         return WorkerError.exit_code

@@ -38,7 +38,7 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +58,8 @@ DEFAULTS: dict[str, Any] = {
 
 #: Cost of force constants, in the unit of a mesh: that of 8^6 pairs of wave vectors.
 _FIT_COST = 8.0**6
+#: Meshes at the end of the series whose modes are kept: those that the error is estimated from.
+_KEPT = 3
 #: Pieces of a mesh after which progress is told.
 _BATCHES = 10
 
@@ -180,7 +182,7 @@ def compute(
         The result on rank 0, None on the others.
 
     Raises:
-        InputError: when cells and committee, or frames and structure, do not belong together.
+        InputError: when cells and committee do not belong together.
     """
     cells.check(committee)
     comm = job.comm if job is not None else SerialComm()
@@ -189,14 +191,15 @@ def compute(
     check: CrossCheck | str | None = None
     if comm.rank == comm.size - 1 and structure is not None and frames:
         check = cross_check(structure, committee.mean, frames, settings)
-    series, fine = _mesh_series(cells.mean, comm.bcast(constants), coarse.get(0), settings, comm, progress)
+    series, kept = _mesh_series(cells.mean, comm.bcast(constants), coarse.get(0), settings, comm, progress)
     parts = comm.gather((coarse, check), root=0)
     if comm.rank != 0:
         return None
     found = {index: modes for part, _ in parts for index, modes in part.items()}
     members = [found[index] for index in range(1, len(found))]
     progress.tell(np.inf, "conductivity")
-    return Result(series, fine, found[0], members, parts[-1][1] or "no reference frames were given")
+    fine = kept.pop(int(series.meshes[-1]))
+    return Result(series, fine, kept, found[0], members, parts[-1][1] or "no reference frames were given")
 
 
 def _committee_modes(
@@ -244,19 +247,19 @@ def _mesh_series(
     settings: Mapping[str, Any],
     comm: Any,
     progress: _Progress,
-) -> tuple[MeshSeries, Modes]:
-    """Conductivity over the meshes, and the modes of the finest; the coarse mesh is not computed again."""
+) -> tuple[MeshSeries, dict[int, Modes]]:
+    """Conductivity over the meshes, and the modes of the last ones; the coarse mesh is not computed again."""
     crystal = build_anharmonic(atoms, settings["supercell"], constants)
     meshes = check_meshes(settings["meshes"], "conductivity.meshes")
     coarse = comm.bcast(coarse)
     values = []
-    fine: Modes | None = None
+    kept: dict[int, Modes] = {}
     for mesh in (int(number) for number in meshes):
         if mesh == int(settings["coarse_mesh"]):
-            fine = coarse
+            modes = coarse
             progress.mesh(mesh, 1.0)
         else:
-            fine = mode_properties(
+            modes = mode_properties(
                 crystal,
                 mesh,
                 settings["temperatures"],
@@ -265,10 +268,11 @@ def _mesh_series(
                 progress=lambda fraction, mesh=mesh: progress.mesh(mesh, fraction),  # type: ignore[misc]
                 batches=_BATCHES,
             )
-        assert fine is not None
-        values.append(fine.conductivity())
-    assert fine is not None
-    return MeshSeries(meshes, np.array(values)), fine
+        assert modes is not None
+        values.append(modes.conductivity())
+        if mesh in meshes[-_KEPT:]:
+            kept[mesh] = modes
+    return MeshSeries(meshes, np.array(values)), kept
 
 
 def cross_check(
@@ -283,14 +287,15 @@ def cross_check(
         settings: complete, of `check_settings`.
 
     Returns:
-        The two, or a sentence why the frames do not determine the third order.
-
-    Raises:
-        InputError: when no frame is a displaced supercell of the structure.
+        The two, or a sentence why the frames do not fit the structure or do not determine the third order: only the
+        comparison needs them.
     """
-    matrix = frames_supercell(structure, frames)
-    lattice = build_lattice(structure, matrix)
-    dataset = frames_dataset(lattice, frames)
+    try:
+        matrix = frames_supercell(structure, frames)
+        lattice = build_lattice(structure, matrix)
+        dataset = frames_dataset(lattice, frames)
+    except InputError as error:
+        return str(error)
     fit = Fit(lattice, 3)
     needed = fit.snapshots_needed(dataset)
     if needed > len(dataset.displacements):

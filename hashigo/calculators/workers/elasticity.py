@@ -23,9 +23,9 @@ from hashigo.calculators.workers.lattice.elastic import (
 )
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
-from hashigo.errors import GateFailure, InputError, WorkerError
+from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,6 @@ DEFAULTS: dict[str, Any] = {
     "strain": 0.005,
     "force_tolerance": 1e-5,
     "relax_internal": True,
-    "stop_at_gates": True,
 }
 
 _DENSITY = m**3 / kg
@@ -86,23 +85,14 @@ def run(job: Job) -> None:
     Raises:
         InputError: when parameters, structure or potential do not fit.
         WorkerError: when a relaxation does not converge.
-        GateFailure: when the crystal is not stable; the result is written before.
     """
     settings = check_settings(job.parameters)
     structure = read_structure(job.inputs["structure"])
     elements = sorted(set(structure.get_chemical_symbols()))
     committee = committee_for(job.inputs, settings["potential"], elements)
     result = compute(structure, committee, settings, job)
-    if result is None:
-        return
-    write(job, result)
-    eigenvalue = result.stability.eigenvalues[0]
-    if not result.stability.stable and settings["stop_at_gates"]:
-        raise GateFailure(
-            f"{structure.get_chemical_formula()} is elastically unstable: its stiffness has an eigenvalue of "
-            f"{eigenvalue:.2f} GPa",
-            fix="check the structure's phase, and that the reference frames hold strained cells",
-        )
+    if result is not None:
+        write(job, result)
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,7 +217,18 @@ def write(job: Job, result: Elasticity) -> None:
             writer.array("members/positions", positions, units="dimensionless")
         writer.note("relaxed", {"symbols": mean.get_chemical_symbols()})
         writer.note("born_stability", _stability_note(result))
-        writer.note("gate", {"name": "born_stability", "passed": result.stability.stable})
+        _write_gate(writer, result)
+
+
+def _write_gate(writer: ResultWriter, result: Elasticity) -> None:
+    message = ""
+    if not result.stability.stable:
+        message = (
+            f"{result.mean.atoms.get_chemical_formula()} is elastically unstable: its stiffness has an eigenvalue of "
+            f"{result.stability.eigenvalues[0]:.2f} GPa"
+        )
+    fix = "check the structure's phase, and that the reference frames hold strained cells"
+    writer.gate("born_stability", message, fix=fix)
 
 
 def _stability_note(result: Elasticity) -> dict[str, Any]:

@@ -35,9 +35,9 @@ from hashigo.calculators.workers.lattice.reference_frames import fit_frames, fra
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
-from hashigo.errors import GateFailure, InputError
+from hashigo.errors import InputError
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +52,6 @@ DEFAULTS: dict[str, Any] = {
     "band_points": 51,
     "imaginary_tolerance": -0.1,
     "seed": 0,
-    "stop_at_gates": True,
 }
 
 
@@ -61,7 +60,6 @@ def run(job: Job) -> None:
 
     Raises:
         InputError: when parameters or inputs do not fit.
-        GateFailure: when there is an imaginary mode; the result is written before.
     """
     settings = check_settings(job.parameters)
     structure = read_structure(job.inputs["structure"])
@@ -70,17 +68,8 @@ def run(job: Job) -> None:
     cells = read_relaxed(job.inputs["elasticity"])
     frames = read_frames(job.inputs["frames"]) if "frames" in job.inputs else []
     result = compute(structure, committee, cells, frames, settings, job)
-    if result is None:
-        return
-    write(job.output, result, TASK_VERSION)
-    gate = result.mean.gate
-    if settings["stop_at_gates"] and not gate.passed:
-        where = ", ".join(f"{x:g}" for x in gate.qpoint)
-        raise GateFailure(
-            f"{structure.get_chemical_formula()} has an imaginary phonon of {gate.minimum:.2f} THz at the commensurate "
-            f"wave vector ({where}), below the tolerance of {gate.tolerance} THz",
-            fix="check the structure's phase, or set phonons.imaginary_tolerance or stop_at_gates",
-        )
+    if result is not None:
+        write(job.output, result, TASK_VERSION)
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +129,7 @@ def compute(
         The result on rank 0, None on the others.
 
     Raises:
-        InputError: when cells and committee, or frames and structure, do not belong together.
+        InputError: when cells and committee do not belong together.
     """
     cells.check(committee)
     comm = job.comm if job is not None else SerialComm()
@@ -165,7 +154,7 @@ def compute(
         job.progress(1, 1, "phonons")
     found = {index: value for part, _ in parts for index, value in part.items()}
     members = [found[index] for index in range(1, len(models))]
-    return Result(path, found[0], members, parts[-1][1])
+    return Result(structure.get_chemical_formula(), path, found[0], members, parts[-1][1])
 
 
 def own_phonons(
@@ -201,7 +190,7 @@ def _mesh(settings: Mapping[str, Any]) -> tuple[int, list[float], float]:
 
 def reference_routes(
     structure: Atoms, model: Model, frames: Sequence[Frame], path: BandPath, settings: Mapping[str, Any]
-) -> ReferenceRoutes:
+) -> ReferenceRoutes | str:
     """Phonons from the reference's frames, and from a model on the same displacements.
 
     Args:
@@ -211,12 +200,15 @@ def reference_routes(
         path: of the bands.
         settings: complete, of `check_settings`.
 
-    Raises:
-        InputError: when no frame fits, or they are too few.
+    Returns:
+        Both, or a sentence why the frames do not fit the structure or are too few: only the comparison needs them.
     """
-    lattice = build_lattice(structure, frames_supercell(structure, frames))
-    dataset = frames_dataset(lattice, frames)
-    constants, fit, order = fit_frames(lattice, dataset)
+    try:
+        lattice = build_lattice(structure, frames_supercell(structure, frames))
+        dataset = frames_dataset(lattice, frames)
+        constants, fit, order = fit_frames(lattice, dataset)
+    except InputError as error:
+        return str(error)
     again = fit.solve(model_dataset(model, lattice, dataset.displacements))
     direct = phonons(lattice, constants, path, *_mesh(settings))
     modelled = phonons(lattice, again, path, *_mesh(settings))

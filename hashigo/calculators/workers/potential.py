@@ -1,4 +1,4 @@
-"""What every later stage asks of a potential: energies, forces and stresses of structures, by a mean model and members."""
+"""What every later stage asks of a potential: energies, forces and stresses, by a mean model and members."""
 
 from __future__ import annotations
 

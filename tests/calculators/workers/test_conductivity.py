@@ -11,6 +11,7 @@ import pytest
 
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers import conductivity
+from hashigo.calculators.workers.homogenization.boundary import limited_conductivity, read_modes
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee, Evaluation
@@ -83,6 +84,28 @@ def test_too_few_frames_are_said(tersoff, diamond, tersoff_frames):
     assert said == "third-order force constants need 5 frames; there are 2"
 
 
+def test_frames_of_another_crystal_are_said(tersoff, diamond, tersoff_frames):
+    settings = conductivity.check_settings(QUICK)
+    other = diamond.copy()
+    other.set_cell(diamond.cell.array * 1.01, scale_atoms=True)
+    said = conductivity.cross_check(other, tersoff, tersoff_frames, settings)
+    assert said.startswith("none of the 6 displaced reference frames is a supercell of the structure")
+    silent = [replace(frame, forces=None) for frame in tersoff_frames]
+    assert "has no forces" in conductivity.cross_check(diamond, tersoff, silent, settings)
+
+
+def test_modes_of_the_last_three_meshes_are_kept(result, tmp_path):
+    settings = conductivity.check_settings(QUICK)
+    conductivity.write(tmp_path / "c.h5", result, settings, conductivity.TASK_VERSION)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        assert sorted(reader.file["data/modes/meshes"]) == ["3", "4"]
+        for index, mesh in enumerate((3, 4)):
+            modes = read_modes(reader, f"modes/meshes/{mesh}")
+            for temperature in (0, 1):
+                crystal = limited_conductivity(modes, temperature, np.array([np.inf]))[0]
+                assert crystal == pytest.approx(reader.array("mesh/kappa")[index, temperature], rel=1e-9)
+
+
 def test_result_file(result, tmp_path):
     settings = conductivity.check_settings(QUICK)
     conductivity.write(tmp_path / "c.h5", result, settings, conductivity.TASK_VERSION)
@@ -108,7 +131,7 @@ def test_one_mesh_leaves_the_uncertainty_unknown(result, tmp_path):
         result.series, meshes=result.series.meshes[-1:], conductivity=result.series.conductivity[-1:]
     )
     settings = conductivity.check_settings({**QUICK, "meshes": [5], "tolerance": 10.0})
-    conductivity.write(tmp_path / "c.h5", replace(result, series=series), settings, 1)
+    conductivity.write(tmp_path / "c.h5", replace(result, series=series, before={}), settings, 1)
     with ResultReader(tmp_path / "c.h5") as reader:
         record = reader.quantity("lattice_thermal_conductivity")
         assert reader.note("mesh")["error_is"].startswith("not known")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import write_structure
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee, Evaluation
-from hashigo.errors import GateFailure, InputError
+from hashigo.errors import InputError
 
 QUICK = {"mesh": 7, "band_points": 9, "temperatures": [100.0, 300.0]}
 
@@ -65,6 +66,19 @@ def test_members_are_the_committees(result):
         assert ratio == pytest.approx(np.full(ratio.shape, np.sqrt(factor)), rel=1e-6)
 
 
+def test_frames_of_another_crystal_cost_the_comparison_alone(tersoff, diamond, tersoff_frames, tmp_path):
+    other = diamond.copy()
+    other.set_cell(diamond.cell.array * 1.01, scale_atoms=True)
+    settings = phonons.check_settings(QUICK)
+    result = phonons.compute(other, Committee(tersoff), RelaxedCells(diamond), tersoff_frames, settings)
+    phonons.write(tmp_path / "p.h5", result, phonons.TASK_VERSION)
+    with ResultReader(tmp_path / "p.h5") as reader:
+        assert reader.note("comparison")["skipped"].startswith("none of the 6 displaced reference frames")
+        assert not reader.has("symfc")
+        assert "symfc_minimum" not in reader.note("gate")
+        assert len(reader.quantity("heat_capacity").value) == 2
+
+
 def test_the_reference_itself_differs_from_its_frames_by_nothing(result):
     assert result.reference.frames == 6
     assert result.reference.order == 3
@@ -96,18 +110,28 @@ def test_result_file(result, tmp_path):
     assert bands["segments"][-1][1] == len(frequency)
 
 
-def test_an_imaginary_mode_stops_and_the_result_is_kept(tersoff, diamond, tmp_path, monkeypatch):
+def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(tersoff, diamond, tmp_path, monkeypatch):
     unstable = Committee(Scaled(tersoff, -1e-2))
     monkeypatch.setattr(phonons, "committee_for", lambda inputs, reference, elements: unstable)
     inputs = write_inputs(tmp_path, diamond, 0)
-    with pytest.raises(
-        GateFailure, match=r"Si8 has an imaginary phonon of -1\.\d+ THz at the commensurate wave vector"
-    ):
-        phonons.run(Job("phonons", QUICK, inputs, tmp_path / "p.h5"))
-    with ResultReader(tmp_path / "p.h5") as reader:
-        assert reader.note("gate")["passed"] is False
-    phonons.run(Job("phonons", {**QUICK, "stop_at_gates": False}, inputs, tmp_path / "q.h5"))
-    phonons.run(Job("phonons", {**QUICK, "imaginary_tolerance": -5.0}, inputs, tmp_path / "r.h5"))
+
+    def gate(tolerance):
+        parameters = {**QUICK, "imaginary_tolerance": tolerance}
+        phonons.run(Job("phonons", parameters, inputs, tmp_path / "p.h5"))
+        with ResultReader(tmp_path / "p.h5") as reader:
+            assert reader.has("bands/frequency")
+            return reader.note("gate")
+
+    lowest = gate(-5.0)["minimum_frequency"]
+    passed, failed = gate(lowest * 1.001), gate(lowest * 0.999)
+    assert passed["passed"] is True
+    assert (passed["message"], passed["fix"]) == ("", "")
+    assert failed["passed"] is False
+    assert failed["name"] == "imaginary_mode"
+    assert re.match(
+        r"Si8 has an imaginary phonon of -1\.\d+ THz at the commensurate wave vector \(", failed["message"]
+    )
+    assert "phonons.imaginary_tolerance" in failed["fix"]
 
 
 def test_an_engine_instead_of_a_potential(diamond, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import primitive
 from hashigo.calculators.workers.lattice.elastic import relax, stiffness
 from hashigo.calculators.workers.polynomial import load_committee
-from hashigo.errors import GateFailure, InputError
+from hashigo.errors import InputError
 
 #: Few features and members, so that a test takes a second.
 QUICK = {"members": 2, "cutoff": 4.0, "radial_functions": 3, "invariant_max_l": [2, 2]}
@@ -58,8 +59,9 @@ def test_parity_of_the_held_out_frames_is_what_the_saved_models_say(
 ) -> None:
     committee = load_committee(tersoff_potential)
     with ResultReader(tersoff_potential) as result:
-        names = result.note("training")["held_out"]
-        held_out = [frame for name in names for frame in tersoff_frames if frame.identity == name]
+        indices = result.note("training")["held_out"]
+        bulk = [frame for frame in tersoff_frames if frame.kind != "atom"]
+        held_out = [bulk[index] for index in indices]
         said = committee.mean.evaluate([frame.atoms() for frame in held_out])
         votes = [member.evaluate([frame.atoms() for frame in held_out]) for member in committee.members]
         forces = np.concatenate([one.forces.ravel() for one in said])
@@ -75,7 +77,7 @@ def test_parity_of_the_held_out_frames_is_what_the_saved_models_say(
         error = np.sqrt(np.mean((forces - reference) ** 2))
         assert result.quantity("force_error").value[0] == pytest.approx(error, rel=1e-4)
         assert len(result.array("parity/forces/train_predicted")) == 3 * sum(
-            len(f.symbols) for f in tersoff_frames if f.identity not in names
+            len(frame.symbols) for index, frame in enumerate(bulk) if index not in indices
         )
 
 
@@ -125,17 +127,26 @@ def test_frames_of_free_atoms_are_not_fitted(tmp_path: Path, tersoff_frames: lis
         assert "atom" not in note["frames"]
 
 
-def test_the_gate_keeps_the_potential(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
-    with pytest.raises(
-        GateFailure, match=r"force error on held-out frames is .* meV/Å, above the limit of 0\.0"
-    ):
-        train(tmp_path, tersoff_frames, max_force_error=1e-6)
-    with ResultReader(tmp_path / "potential.h5") as result:
-        assert not result.note("gate")["passed"]
-    with ResultReader(tmp_path / "potential.h5") as result:
+def test_the_gate_just_passes_and_just_fails_and_keeps_the_potential(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    with ResultReader(train(tmp_path, tersoff_frames)) as result:
         error = float(result.quantity("force_error").value[0])
-    train(tmp_path, tersoff_frames, max_force_error=error * 1.0001)
-    train(tmp_path, tersoff_frames, max_force_error=1e-6, stop_at_gates=False)
+        assert result.note("gate") == {
+            "name": "held_out_error", "passed": True, "message": "", "fix": "", "value": error, "limit": None,
+            "unit": "eV/Å",
+        }  # fmt: skip
+    for limit, passed in ((error * 1.0001, True), (error * 0.9999, False)):
+        with ResultReader(train(tmp_path, tersoff_frames, max_force_error=limit)) as result:
+            gate = result.note("gate")
+            assert result.has("potential/mean")
+        assert gate["passed"] is passed
+        assert (gate["value"], gate["limit"]) == (error, limit)
+    assert re.fullmatch(
+        r"the potential's force error on held-out frames is [\d.]+ meV/Å, above the limit of [\d.]+ meV/Å",
+        gate["message"],
+    )
+    assert "potential.max_force_error" in gate["fix"]
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from hashigo.calculators.workers.homogenization.tensors import Floats
-from hashigo.errors import GateFailure
 
 GATE = "voigt_reuss_bounds"
+FIX = "lower the solver's tolerance; if it stays, please report it as a bug"
 
 
 @dataclass(frozen=True)
@@ -92,24 +93,24 @@ def margin(effective: Floats, voigt: Floats, reuss: Floats) -> Margin:
     )
 
 
-def require_within_bounds(margins: dict[str, Margin], tolerance: float) -> None:
+def violated_bound(margins: Mapping[str, Margin], tolerance: float) -> str:
     """The gate: every effective tensor lies between Reuss's and Voigt's of its own sample.
 
     Args:
         margins: by what was homogenised.
         tolerance: how far below zero a margin may be, dimensionless.
 
-    Raises:
-        GateFailure: names the gate, the tensor and the bound.
+    Returns:
+        A sentence that names the gate, the first tensor outside and the bound; "" when all are within.
     """
     for what, found in margins.items():
         if not found.holds(tolerance):
             bound, value = ("Voigt", found.voigt) if found.voigt < found.reuss else ("Reuss", found.reuss)
-            raise GateFailure(
+            return (
                 f"gate '{GATE}': the effective {what} violates the {bound} bound of its own sample by "
-                f"{-value:.2e} of the largest eigenvalue, allowed are {tolerance:.0e}",
-                fix="lower the solver's tolerance; if it stays, please report it as a bug",
+                f"{-value:.2e} of the largest eigenvalue, allowed are {tolerance:.0e}"
             )
+    return ""
 
 
 def cubic_constants(stiffness: Floats, tolerance: float = 1e-2) -> tuple[float, float, float] | None:

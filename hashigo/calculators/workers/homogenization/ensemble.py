@@ -18,12 +18,31 @@ from hashigo.calculators.workers.homogenization.tensors import (
     rotate_conductivity,
     rotate_stiffness,
 )
+from hashigo.calculators.workers.lattice.mesh_series import MeshSeries
 
 #: Called after each solved problem with its cost (dimensionless) and what it was.
 Tick = Callable[[float, str], None]
 
 #: Cost of an elastic problem in units of a thermal one, dimensionless.
 ELASTIC_COST = 10.0
+
+
+@dataclass(frozen=True)
+class MeshError:
+    """What the mesh of the phonon modes leaves open of an effective conductivity.
+
+    Attributes:
+        relative: estimated error relative to the conductivity, shape (n_conditions,), dimensionless.
+        tolerance: relative error that counts as converged, dimensionless.
+    """
+
+    relative: Floats
+    tolerance: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether the error is within the tolerance under every condition."""
+        return bool(np.all(self.relative <= self.tolerance))
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,7 @@ class Ensemble:
         table: property of each grain of the first realisation under the first condition, shape (n_grains, m,
             m), same unit.
         potential: solution there of the first unit load, shape (components, planes, ny, nx), voxels or K.
+        mesh: error from the mesh of the phonon modes; None where a series of meshes does not tell.
     """
 
     realisations: Floats
@@ -51,6 +71,7 @@ class Ensemble:
     residuals: Floats
     table: Floats
     potential: Floats
+    mesh: MeshError | None = None
 
     def margins(self, what: str) -> dict[str, Margin]:
         """How far each tensor is inside the bounds of its sample.
@@ -83,11 +104,12 @@ class _Collector:
         self.iterations[index] = found.iterations
         self.residuals[index] = found.residuals
 
-    def ensemble(self, members: Floats | None, table: Floats, potential: Floats) -> Ensemble:
+    def ensemble(
+        self, members: Floats | None, table: Floats, potential: Floats, mesh: MeshError | None = None
+    ) -> Ensemble:
         """All that was kept."""
-        return Ensemble(
-            self.effective, members, self.voigt, self.reuss, self.iterations, self.residuals, table, potential
-        )
+        tensors = self.effective, members, self.voigt, self.reuss
+        return Ensemble(*tensors, self.iterations, self.residuals, table, potential, mesh)
 
 
 def elastic_ensemble(
@@ -142,6 +164,40 @@ def elastic_ensemble(
 
 
 @dataclass(frozen=True)
+class MeshModes:
+    """Phonon modes of the mean model on the meshes that the error is estimated from.
+
+    Attributes:
+        meshes: ascending numbers of wave vectors along each reciprocal vector, count.
+        modes: on each of them.
+        tolerance: relative error that counts as converged, dimensionless.
+    """
+
+    meshes: tuple[int, ...]
+    modes: tuple[ModeSet, ...]
+    tolerance: float
+
+    def relative_error(self, index: int, diameters: Floats, fractions: Floats) -> float:
+        """Error of the conductivity of grains, averaged over their volume, relative to it, dimensionless.
+
+        A coarse mesh lacks modes of long waves. They carry much of the heat of the single crystal and little in
+        small grains, whose boundaries cut them, so that the error is another one for each grain size.
+
+        Args:
+            index: index of the temperature.
+            diameters: of the grains, shape (n_grains,), nm.
+            fractions: of the volume, shape (n_grains,), dimensionless.
+        """
+        kappa = [
+            np.tensordot(fractions, limited_conductivity(modes, index, diameters), axes=1)
+            for modes in self.modes
+        ]
+        relative = MeshSeries(np.array(self.meshes), np.array(kappa)[:, None]).relative_error()
+        assert relative is not None
+        return float(relative[0])
+
+
+@dataclass(frozen=True)
 class PhononModels:
     """Phonon modes of the mean model and, on a coarser mesh, of the committee.
 
@@ -149,11 +205,13 @@ class PhononModels:
         fine: mean model on the finest mesh.
         coarse: mean model on the mesh of the members; None without members.
         members: committee members on the coarse mesh.
+        series: mean model on the last meshes; None when the error of the finest cannot be told from them.
     """
 
     fine: ModeSet
     coarse: ModeSet | None = None
     members: tuple[ModeSet, ...] = ()
+    series: MeshModes | None = None
 
     def grains(self, index: int, diameters: Floats) -> Floats:
         """Conductivity of grains by the mean model, in crystal axes.
@@ -228,7 +286,19 @@ def thermal_ensemble(
                 members[member, column] = _conduct(slabs, sample, table, tolerance, start).tensor
                 tick(1.0, f"conductivity of committee member {member}")
     assert first is not None
-    return kept.ensemble(members if len(members) else None, *first)
+    mesh = _mesh_error(models.series, samples[0], conditions)
+    return kept.ensemble(members if len(members) else None, *first, mesh)
+
+
+def _mesh_error(
+    series: MeshModes | None, sample: Polycrystal, conditions: Sequence[tuple[int, float]]
+) -> MeshError | None:
+    if series is None:
+        return None
+    errors = [
+        series.relative_error(index, size * sample.diameters, sample.fractions) for index, size in conditions
+    ]
+    return MeshError(np.array(errors), series.tolerance)
 
 
 def _conduct(

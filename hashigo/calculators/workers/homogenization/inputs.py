@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashigo.calculators.results import ResultReader
-from hashigo.calculators.workers.homogenization.boundary import median_mean_free_path, read_modes
-from hashigo.calculators.workers.homogenization.ensemble import PhononModels
+from hashigo.calculators.workers.homogenization.boundary import ModeSet, median_mean_free_path, read_modes
+from hashigo.calculators.workers.homogenization.ensemble import MeshModes, PhononModels
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
 
@@ -34,8 +34,9 @@ class Conduction:
         models: phonon modes.
         indices: index of each temperature in the modes.
         temperatures: shape (n_temperatures,), K.
-        mesh: relative uncertainty from the mesh, shape (n_temperatures,), dimensionless; or None.
-        converged: whether the crystal's conductivity is converged.
+        mesh: relative uncertainty of the single crystal's conductivity from the mesh, shape (n_temperatures,),
+            dimensionless; None when it is not known.
+        converged: whether the single crystal's conductivity is converged.
         median_path: median mean free path, shape (n_temperatures,), nm.
     """
 
@@ -92,14 +93,27 @@ def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Co
         if reader.has("modes/coarse/members")
         else []
     )
+    fine = read_modes(reader, "modes/fine")
     models = PhononModels(
-        fine=read_modes(reader, "modes/fine"),
+        fine=fine,
         coarse=read_modes(reader, "modes/coarse/mean") if names else None,
         members=tuple(read_modes(reader, f"modes/coarse/members/{name}") for name in names),
+        series=_read_series(reader, fine),
     )
     mesh, converged = _mesh_error(reader, wanted)
     path = np.array([median_mean_free_path(models.fine, index) for index in indices])
     return Conduction(models, tuple(indices), wanted, mesh, converged, path)
+
+
+def _read_series(reader: ResultReader, fine: ModeSet) -> MeshModes | None:
+    """The modes on the last meshes; None with one mesh, or in a file of before they were kept."""
+    tolerance = (reader.note("mesh") or {}).get("tolerance")
+    if tolerance is None or not reader.has("modes/meshes"):
+        return None
+    meshes = sorted(int(name) for name in reader.file["data/modes/meshes"])
+    before = [read_modes(reader, f"modes/meshes/{mesh}") for mesh in meshes]
+    finest = int(reader.array("mesh/series")[-1])
+    return MeshModes((*meshes, finest), (*before, fine), float(tolerance))
 
 
 def _mesh_error(reader: ResultReader, temperatures: Floats) -> tuple[Floats | None, bool]:
@@ -107,8 +121,8 @@ def _mesh_error(reader: ResultReader, temperatures: Floats) -> tuple[Floats | No
     record = reader.quantity("lattice_thermal_conductivity")
     part = record.components.get("mesh")
     if part is None:
-        return None, record.converged
+        return None, bool(record.converged)
     known = np.array([condition["temperature"] for condition in record.conditions])
     rows = [int(np.argmin(np.abs(known - value))) for value in temperatures]
     trace = np.trace(record.value[rows], axis1=1, axis2=2)
-    return np.asarray(np.trace(part[rows], axis1=1, axis2=2) / trace), record.converged
+    return np.asarray(np.trace(part[rows], axis1=1, axis2=2) / trace), bool(record.converged)

@@ -48,22 +48,13 @@ def uncertainty_components(realisations: Floats, members: Floats | None) -> dict
     return parts
 
 
-def _quantity(
-    writer: ResultWriter,
-    name: str,
-    realisations: Floats,
-    members: Floats | None,
-    conditions: Sequence[Mapping[str, float]] = ({},),
-    more: Mapping[str, Floats] | None = None,
-    converged: bool = True,
-) -> None:
+def _quantity(writer: ResultWriter, name: str, realisations: Floats, members: Floats | None) -> None:
     writer.quantity(
         name,
         realisations.mean(axis=0),
-        conditions=conditions,
-        components={**uncertainty_components(realisations, members), **(more or {})},
+        components=uncertainty_components(realisations, members),
         members=members,
-        converged=converged,
+        converged=True,
     )
 
 
@@ -123,22 +114,27 @@ def write_thermal(
 
     Args:
         writer: open result file.
-        found: effective conductivity, W/(m K).
+        found: effective conductivity, W/(m K), with the mesh's part of its error where a series of meshes tells it.
         conditions: temperature (K) and mean grain diameter (nm) of each.
-        mesh: relative uncertainty of the crystal's conductivity from its mesh, shape (n_conditions,),
-            dimensionless; None when it is not known.
-        converged: whether the crystal's conductivity is converged with its mesh.
+        mesh: relative uncertainty of the single crystal's conductivity from its mesh, taken where `found` has none
+            of its own, shape (n_conditions,), dimensionless; None when it is not known.
+        converged: whether the single crystal's conductivity is converged with its mesh, likewise.
     """
     value = found.realisations.mean(axis=0)
-    more = {} if mesh is None else {"mesh": np.abs(value) * mesh[:, None, None]}
-    _quantity(
-        writer,
+    if found.mesh is not None:
+        mesh, converged = found.mesh.relative, found.mesh.converged
+    # Without the mesh's part the others would be taken for the whole.
+    parts = {}
+    if mesh is not None:
+        parts = uncertainty_components(found.realisations, found.members)
+        parts["mesh"] = np.abs(value) * mesh[:, None, None]
+    writer.quantity(
         "effective_thermal_conductivity",
-        found.realisations,
-        found.members,
-        conditions,
-        more,
-        converged,
+        value,
+        conditions=conditions,
+        components=parts,
+        members=found.members,
+        converged=converged,
     )
     writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
     writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")

@@ -39,6 +39,7 @@ class Result:
     Attributes:
         series: conductivity of the mean potential over the meshes.
         fine: its modes on the finest mesh.
+        before: its modes on the meshes before the finest that tell its error, by mesh: two, or as many as there are.
         coarse: its modes on the coarse mesh.
         members: modes of each member on the coarse mesh.
         cross_check: from the reference's frames, or why there is none.
@@ -46,6 +47,7 @@ class Result:
 
     series: MeshSeries
     fine: Modes
+    before: dict[int, Modes]
     coarse: Modes
     members: list[Modes] = field(default_factory=list)
     cross_check: CrossCheck | str = "no reference frames were given"
@@ -97,6 +99,8 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
         writer.array("mesh/series", series.meshes, units="dimensionless")
         writer.array("mesh/kappa", series.conductivity, units="W/(m K)")
         result.fine.write(writer, "modes/fine")
+        for mesh, modes in result.before.items():
+            modes.write(writer, f"modes/meshes/{mesh}")
         result.coarse.write(writer, "modes/coarse/mean")
         for index, modes in enumerate(result.members):
             modes.write(writer, f"modes/coarse/members/{index}")
@@ -130,7 +134,8 @@ def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any
         "error": isotropic(error),
         "error_is": method.get(
             len(series.meshes),
-            "distance from a least-squares line in 1/N through the last three meshes at 1/N = 0",
+            "the larger of two distances of the finest mesh: from the mesh before, and from a least-squares line in "
+            "1/N through the last three meshes at 1/N = 0",
         ),
         "unit": "W/(m K)",
         "tolerance": float(settings["tolerance"]),

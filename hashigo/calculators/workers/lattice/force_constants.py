@@ -64,7 +64,8 @@ def supercell_matrix(supercell: Sequence[int] | Sequence[Sequence[int]] | Intege
     """Matrix of a supercell.
 
     Args:
-        supercell: repeats along the three edges, shape (3,), or the matrix M, shape (3, 3), of (a' b' c') = (a b c) M, count.
+        supercell: repeats along the three edges, shape (3,), or the matrix M, shape (3, 3), of
+            (a' b' c') = (a b c) M, count.
 
     Returns:
         Shape (3, 3), dimensionless.

@@ -208,11 +208,23 @@ class StabilityGate:
         """Whether no commensurate mode lies below the tolerance."""
         return self.minimum >= self.tolerance
 
-    def note(self) -> dict[str, Any]:
-        """The gate as it is kept with the results; frequencies in THz."""
+    def sentence(self, formula: str) -> str:
+        """What does not hold, or "" when the gate is passed.
+
+        Args:
+            formula: of the crystal.
+        """
+        if self.passed:
+            return ""
+        where = ", ".join(f"{x:g}" for x in self.qpoint)
+        return (
+            f"{formula} has an imaginary phonon of {self.minimum:.2f} THz at the commensurate wave vector ({where}), "
+            f"below the tolerance of {self.tolerance} THz"
+        )
+
+    def values(self) -> dict[str, Any]:
+        """Its numbers as they are kept with the results; frequencies in THz."""
         return {
-            "name": "imaginary_mode",
-            "passed": self.passed,
             "minimum_frequency": self.minimum,
             "qpoint": list(self.qpoint),
             "tolerance": self.tolerance,

@@ -45,16 +45,26 @@ class MeshSeries:
         return np.asarray(last.mean(axis=0) - slope * inverse.mean())
 
     def error(self) -> Floats | None:
-        """Estimated error of the finest mesh: its distance from the limit, or, of two meshes, their difference.
+        """Estimated error of the finest mesh: its distance from the limit or from the mesh before, the larger.
+
+        A series that scatters can have its limit on the finest mesh by accident; its last step tells then. Of two
+        meshes it is their difference.
 
         Returns:
             Shape (n_temperatures, 3, 3), W/(m K); None with one mesh, which tells nothing of its error.
         """
         if len(self.meshes) < 2:
             return None
+        step = np.abs(self.finest - self.conductivity[-2])
         limit = self.extrapolated()
-        other = self.conductivity[-2] if limit is None else limit
-        return np.asarray(np.abs(other - self.finest))
+        return np.asarray(step if limit is None else np.maximum(step, np.abs(limit - self.finest)))
+
+    def relative_error(self) -> Floats | None:
+        """Error of the trace, relative to the trace, shape (n_temperatures,), dimensionless; None with one mesh."""
+        error = self.error()
+        if error is None:
+            return None
+        return np.asarray(np.trace(error, axis1=-2, axis2=-1) / np.trace(self.finest, axis1=-2, axis2=-1))
 
     def converged(self, tolerance: float) -> bool:
         """Whether the error of the trace, relative to the trace, is known and within a tolerance.
@@ -62,11 +72,8 @@ class MeshSeries:
         Args:
             tolerance: dimensionless.
         """
-        error = self.error()
-        if error is None:
-            return False
-        relative = np.trace(error, axis1=-2, axis2=-1) / np.trace(self.finest, axis1=-2, axis2=-1)
-        return bool(np.all(relative <= tolerance))
+        relative = self.relative_error()
+        return relative is not None and bool(np.all(relative <= tolerance))
 
 
 def check_meshes(meshes: Sequence[int], name: str) -> Integers:

@@ -45,16 +45,18 @@ class Result:
     """What the task computes.
 
     Attributes:
+        formula: of the crystal, for messages.
         path: wave vectors of the bands.
         mean: of the mean potential at its own cell.
         members: of the committee's members, in their order, each at its own cell.
-        reference: at the reference's cell; None without frames.
+        reference: at the reference's cell, or a sentence why the frames do not give it; None without frames.
     """
 
+    formula: str
     path: BandPath
     mean: Phonons
     members: list[Phonons] = field(default_factory=list)
-    reference: ReferenceRoutes | None = None
+    reference: ReferenceRoutes | str | None = None
 
 
 def write(path: Path, result: Result, task_version: int) -> None:
@@ -74,8 +76,10 @@ def write(path: Path, result: Result, task_version: int) -> None:
             writer.array("bands/spread", spread, units="THz")
         positions, labels = result.path.ticks(result.mean.distance)
         writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
-        writer.note("gate", _gate_note(result))
-        if result.reference is not None:
+        _write_gate(writer, result)
+        if isinstance(result.reference, str):
+            writer.note("comparison", {"skipped": result.reference})
+        elif result.reference is not None:
             _write_route(writer, "symfc/", result.reference.symfc)
             _write_route(writer, "reference_cell/", result.reference.potential)
             writer.note("comparison", _comparison_note(result.reference))
@@ -112,15 +116,17 @@ def _write_quantity(
     writer.quantity(name, value, conditions=conditions, members=stack, components=parts, calibrated=False)
 
 
-def _gate_note(result: Result) -> dict[str, Any]:
-    note = result.mean.gate.note()
+def _write_gate(writer: ResultWriter, result: Result) -> None:
+    gate = result.mean.gate
+    values = gate.values()
     # Between commensurate points a wave is interpolated: reported, not judged.
-    note["minimum_on_path"] = float(result.mean.frequency.min())
-    note["failed_members"] = [i for i, member in enumerate(result.members) if not member.gate.passed]
-    if result.reference is not None:
-        note["symfc_minimum"] = result.reference.symfc.gate.minimum
-        note["reference_cell_minimum"] = result.reference.potential.gate.minimum
-    return note
+    values["minimum_on_path"] = float(result.mean.frequency.min())
+    values["failed_members"] = [i for i, member in enumerate(result.members) if not member.gate.passed]
+    if isinstance(result.reference, ReferenceRoutes):
+        values["symfc_minimum"] = result.reference.symfc.gate.minimum
+        values["reference_cell_minimum"] = result.reference.potential.gate.minimum
+    fix = "check the structure's phase, or set phonons.imaginary_tolerance or stop_at_gates"
+    writer.gate("imaginary_mode", gate.sentence(result.formula), fix=fix, **values)
 
 
 def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import h5py
 import numpy as np
 import pytest
@@ -39,23 +37,19 @@ def test_attributes_are_those_of_the_format(picture):
         assert np.array_equal(group["CellData/stress"][()], fields["stress"])
 
 
-# VTK is large and needed for nothing else: where it is installed, it is asked.
-if find_spec("vtk"):
+def test_vtk_reads_the_same_numbers(picture, require_module):
+    require_module("vtk", "dev")
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
 
-    def test_vtk_reads_the_same_numbers(picture):
-        import vtk
-        from vtk.util.numpy_support import vtk_to_numpy
-
-        path, fields = picture
-        reader = vtk.vtkHDFReader()
-        reader.SetFileName(str(path))
-        reader.Update()
-        image = reader.GetOutputDataObject(0)
-        assert image.GetDimensions() == (3, 4, 5)
-        for name, field in fields.items():
-            assert np.array_equal(
-                vtk_to_numpy(image.GetCellData().GetArray(name)).reshape(field.shape), field
-            )
+    path, fields = picture
+    reader = vtk.vtkHDFReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    image = reader.GetOutputDataObject(0)
+    assert image.GetDimensions() == (3, 4, 5)
+    for name, field in fields.items():
+        assert np.array_equal(vtk_to_numpy(image.GetCellData().GetArray(name)).reshape(field.shape), field)
 
 
 def test_fields_of_two_grids_are_an_error(tmp_path):

@@ -27,6 +27,22 @@ def test_least_squares_through_scatter():
     assert found.extrapolated()[0, 1, 1] == pytest.approx(limit)
 
 
+def test_a_limit_that_meets_the_finest_mesh_by_accident_is_no_convergence():
+    found = series([100.0, 88.7, 104.0], [9, 11, 13])
+    assert found.extrapolated()[0, 0, 0] == pytest.approx(104.0, abs=0.1)
+    assert found.error()[0] == pytest.approx(15.3 * np.eye(3))
+    assert found.relative_error() == pytest.approx([15.3 / 104.0])
+    assert not found.converged(0.05)
+
+
+def test_error_is_the_larger_one_component_by_component():
+    values = np.array([np.diag(entries) for entries in ([100.0, 100.0], [88.7, 110.0], [104.0, 115.0])])
+    found = MeshSeries(np.array([9, 11, 13]), values[:, None])
+    limit = np.polyfit([1 / 9, 1 / 11, 1 / 13], [100.0, 110.0, 115.0], 1)[1]
+    assert limit - 115.0 > 5.0
+    assert found.error()[0] == pytest.approx(np.diag([15.3, limit - 115.0]), abs=1e-9)
+
+
 def test_two_meshes_differ_and_one_tells_nothing():
     assert series([100.0, 103.0], [7, 9]).error()[0] == pytest.approx(3 * np.eye(3))
     alone = series([100.0], [7])
