@@ -54,7 +54,7 @@ def _quantity(writer: ResultWriter, name: str, realisations: Floats, members: Fl
         realisations.mean(axis=0),
         components=uncertainty_components(realisations, members),
         members=members,
-        converged=True,
+        converged=None,
     )
 
 
