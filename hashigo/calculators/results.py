@@ -171,7 +171,8 @@ class ResultWriter:
         """
         passed = not message
         self.note(
-            "gate", {**values, "name": name, "passed": passed, "message": message, "fix": "" if passed else fix}
+            "gate",
+            {**values, "name": name, "passed": passed, "message": message, "fix": "" if passed else fix},
         )
 
 

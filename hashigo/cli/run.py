@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,8 @@ def execute(study: Any, quiet: bool, output: Path | None) -> None:
         quiet: print nothing but errors.
         output: folder of the report and results; by default beside the study.
     """
+    folder = output or study.folder / f"{study.name}-results"
+    check_output(folder)
     from hashigo.workflows.inputs import prepare
 
     prepared = prepare(study)
@@ -66,8 +69,24 @@ def execute(study: Any, quiet: bool, output: Path | None) -> None:
     begin = time.monotonic()
     with Watcher(quiet=quiet) as watcher:
         node = run_chain(prepared, watch=watcher.update, started=watcher.start)
-    folder = output or study.folder / f"{study.name}-results"
     finish(node, folder, quiet, time.monotonic() - begin)
+
+
+def check_output(folder: Path) -> None:
+    """Make sure before the computation that its results can be written; nothing is made yet.
+
+    Raises:
+        InputError: when the folder is a file, or cannot be made or written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"{folder} is a file, and a folder for the results was to be made", fix="give --output"
+        )
+    parent = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(
+            f"the folder of the results, {folder}, cannot be written", fix="give another by --output"
+        )
 
 
 def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
@@ -93,7 +112,7 @@ def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
     if not node.is_finished_ok:
         failure = RunFailed(
             f"run {node.pk}: {node.exit_message or 'did not finish'}",
-            fix=f"what was computed is kept; mend the cause and: hashigo resume {node.pk}",
+            fix="what was computed is kept; mend the study, and run it again",
             see=f"hashigo status {node.pk}",
         )
         if was_bad_input(node):

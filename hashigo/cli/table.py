@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
 from hashigo.workflows.results import result_rows, rounded, table_lines
 from hashigo.workflows.stage import stages
 
-NOTE = (
-    "± is one standard uncertainty relative to the reference method; the error of its functional is not in it.\n"
-    "'spread uncalibrated': its model part is the committee's spread, not yet scaled on held-out data."
-)
+NOTE = """\
+± is one standard uncertainty relative to the reference method; the error of its
+functional is not in it. * its model part is the committee's spread, not yet
+calibrated on held-out data."""
 
 
 def print_table(run: Any) -> None:
-    """Print the numbers of a run for people."""
+    """Print the numbers of a run for people; marks and numbers are never cut, on a narrow terminal lines are longer."""
     lines = table_lines(result_rows(run))
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
     if not lines:
-        console.print("no quantities: the run has none yet, or its study ends before the potential")
+        click.echo("no quantities: the run has none yet, or its study ends before the potential")
         return
-    table = Table(box=None, padding=(0, 2), show_edge=False)
-    for header in ("stage", "quantity", "value", "unit", ""):
-        table.add_column(header, justify="right" if header == "value" else "left", no_wrap=header != "")
+    table = Table(box=None, padding=(0, 1), show_edge=False)
+    for header in ("quantity", "value", "unit", ""):
+        table.add_column(header, justify="right" if header == "value" else "left", no_wrap=True)
     last = ""
     for line in lines:
-        stage = stages()[line.stage].title if line.stage != last else ""
+        if line.stage != last:
+            table.add_row(stages()[line.stage].title)
         last = line.stage
-        table.add_row(
-            stage, line.label, rounded(line.value, line.uncertainty), line.unit, ", ".join(line.marks)
-        )
-    console.print(table)
-    console.print(NOTE, style="dim")
+        spread = " *" if "spread uncalibrated" in line.marks else "  "
+        marks = ", ".join(mark for mark in line.marks if mark != "spread uncalibrated")
+        table.add_row(f"  {line.label}", rounded(line.value, line.uncertainty) + spread, line.unit, marks)
+    text = io.StringIO()
+    Console(file=text, width=200, highlight=False).print(table)
+    click.echo("\n".join(row.rstrip() for row in text.getvalue().splitlines()))
+    click.echo(NOTE, file=sys.stdout)

@@ -21,7 +21,8 @@ from hashigo.scheduler_profiles.model import Site
 #: Debian package, or other origin, of programs that sites may name.
 PACKAGES = {"pw.x": "Debian package quantum-espresso"}
 
-_PROBE = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+#: One rank speaks: lines of two may be mixed.
+_PROBE = "from mpi4py import MPI; world = MPI.COMM_WORLD; world.rank or print(world.size)"
 
 
 def get_computer(site: Site) -> orm.Computer:
@@ -141,4 +142,4 @@ def mpi_works() -> bool:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0 and done.stdout.split() == ["2", "2"]
+    return done.returncode == 0 and done.stdout.strip() == "2"

@@ -37,6 +37,17 @@ def test_round_trip(tmp_path):
         assert missing == []
 
 
+@pytest.mark.parametrize("message", ["", "the tea is cold"])
+def test_a_gate_that_does_not_hold_says_why_and_what_to_do(tmp_path, message):
+    with ResultWriter(tmp_path / "r.h5", task="t", task_version=1) as writer:
+        writer.gate("warm_tea", message, fix="drink faster", cups=2)
+    with ResultReader(tmp_path / "r.h5") as reader:
+        assert reader.note("gate") == {
+            "name": "warm_tea", "passed": not message, "message": message, "fix": "drink faster" if message else "",
+            "cups": 2,
+        }  # fmt: skip
+
+
 def test_an_error_leaves_no_file(tmp_path):
     with (
         pytest.raises(InputError, match="shape"),

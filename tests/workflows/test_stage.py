@@ -1,16 +1,34 @@
-"""The ladder's order comes from what each stage takes."""
+"""The ladder's order comes from what each stage takes; a stage judges the gate of its result."""
 
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
 
 from hashigo.calculators.calculation import task_version
+from hashigo.calculators.data import FramesData, QuantitiesData
+from hashigo.calculators.engines.tersoff import silicon
+from hashigo.calculators.frames import write_frames
+from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.sampling import sample
+from hashigo.calculators.workers.potential import AseModel
 from hashigo.study import study_from
 from hashigo.study.model import STAGE_NAMES
-from hashigo.workflows.stage import stages, stages_until
+from hashigo.workflows.potential import PotentialWorkChain
+from hashigo.workflows.stage import broken_gate, stages, stages_until
+
+#: Few displaced frames and few features: the potential is bad, and trained in a second.
+SAMPLING = {
+    "supercell": [1, 1, 1], "displaced": 4, "displacement": 0.03, "strained": 0, "strain": 0.01, "volumes": 0,
+    "volume_range": 0.06,
+}  # fmt: skip
+TRAINING = {"members": 2, "cutoff": 4.0, "radial_functions": 3, "invariant_max_l": [2, 2]}
 
 
 def test_stages_come_after_what_they_take_and_are_those_of_the_study():
@@ -42,3 +60,62 @@ def test_a_workers_defaults_are_those_of_the_study(name):
     # A worker says None or a shorter list where it leaves the choice to the study.
     for key in common - {"temperatures", "max_force_error"}:
         assert defaults[key] == section[key], key
+
+
+@pytest.fixture
+def frames(aiida_profile, tmp_path, diamond):
+    """Silicon's frames by Tersoff's potential, as a node."""
+    model = AseModel(silicon(), ["Si"])
+    known = []
+    for frame in sample(diamond, SAMPLING, 0, "s"):
+        if frame.kind != "atom":
+            value = model.evaluate([frame.atoms()])[0]
+            known.append(replace(frame, energy=value.energy, forces=value.forces, stress=value.stress))
+    write_frames(tmp_path / "frames.h5", known, {"engine": "tersoff", "atomic_energies": {"Si": 0.0}})
+    return FramesData(tmp_path / "frames.h5").store()
+
+
+def train(frames, *, stop):
+    """Run the stage with a gate that cannot hold; its outputs and node."""
+    return run_get_node(
+        PotentialWorkChain,
+        parameters=orm.Dict({**TRAINING, "max_force_error": 1e-12}),
+        site=orm.Str("local"),
+        stop_at_gates=orm.Bool(stop),
+        files={"frames": frames},
+    )
+
+
+def test_a_broken_gate_stops_the_stage_unless_told_otherwise_and_its_job_is_not_run_again(frames):
+    with enable_caching():
+        (stopped, first), (kept, second) = train(frames, stop=True), train(frames, stop=False)
+        again, third = train(frames, stop=True)
+    assert first.exit_status == third.exit_status == 430
+    assert first.exit_message.startswith("the potential's force error on held-out frames is ")
+    assert first.exit_message.endswith("or raise potential.max_force_error)")
+    assert second.is_finished_ok
+    assert "going on as the study says" in orm.Log.collection.get_logs_for(second)[0].message
+    jobs = [node.called[0] for node in (first, second, third)]
+    assert all(job.is_finished_ok for job in jobs)
+    assert [job.base.caching.is_created_from_cache for job in jobs] == [False, True, True]
+    assert len({outputs["result"].base.caching.get_hash() for outputs in (stopped, kept, again)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("gate", "sentence"),
+    [
+        (None, ""),
+        ({"name": "warm_tea", "passed": True}, ""),
+        ({"name": "warm_tea", "passed": False, "message": "cold", "fix": "drink"}, "cold (fix: drink)"),
+        ({"name": "warm_tea", "passed": False}, "warm_tea"),
+    ],
+)
+def test_the_gate_of_a_result_is_a_sentence(aiida_profile, tmp_path, gate, sentence):
+    with ResultWriter(tmp_path / "r.h5", task="t", task_version=1) as writer:
+        if gate is not None:
+            writer.note("gate", gate)
+    assert broken_gate(QuantitiesData(tmp_path / "r.h5")) == sentence
+
+
+def test_frames_have_no_gate(frames):
+    assert broken_gate(frames) == ""

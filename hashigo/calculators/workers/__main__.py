@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from hashigo.calculators.workers.job import Job
-from hashigo.errors import GateFailure, HashigoError, InputError, MissingComponent, WorkerError
+from hashigo.errors import HashigoError, InputError, MissingComponent, WorkerError
 
 ERROR_FILE = "error.json"
 STATISTICS_FILE = "statistics.json"
@@ -57,7 +57,7 @@ def main(path: Path) -> int:
     except HashigoError as error:
         kind = next(
             k.__name__
-            for k in (InputError, MissingComponent, GateFailure, WorkerError, HashigoError)
+            for k in (InputError, MissingComponent, WorkerError, HashigoError)
             if isinstance(error, k)
         )
         _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})

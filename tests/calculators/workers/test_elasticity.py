@@ -123,7 +123,12 @@ class Soft:
 
 @pytest.mark.parametrize(("shear", "passed"), [(1.0, True), (-1.0, False)])
 def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(
-    tmp_path: Path, tersoff: AseModel, diamond: Atoms, monkeypatch: pytest.MonkeyPatch, shear: float, passed: bool
+    tmp_path: Path,
+    tersoff: AseModel,
+    diamond: Atoms,
+    monkeypatch: pytest.MonkeyPatch,
+    shear: float,
+    passed: bool,
 ) -> None:
     # Tersoff's silicon has C44 = 69.0 GPa; "shear" is what is left of it, GPa.
     soft = Committee(Soft(tersoff, primitive(diamond).cell.array, 69.0 - shear))
