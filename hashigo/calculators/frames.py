@@ -178,6 +178,8 @@ def check_frame(frame: Frame, index: int, where: str) -> None:
 
 def _open(path: Path) -> h5py.File:
     name = Path(path).name
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder, and a frames file was expected", fix="check reference.data")
     if not Path(path).is_file():
         raise InputError(f"frames file {path} does not exist", fix="check the path in reference.data")
     try:

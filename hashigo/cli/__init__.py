@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -61,6 +63,11 @@ def hashigo(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error meant for the user is one sentence and an exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # AiiDA says so when it is imported for the first time; `run` says what matters of it.
+    warnings.filterwarnings("ignore", message="Creating AiiDA configuration folder")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no κ still gets its table
     # `--debug` may stand anywhere, as people add it to the end of what they just typed.
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,12 +45,16 @@ def status(identifier: str | None, as_json: bool) -> None:
             )
 
 
-def _state(node: object) -> str:
-    if not node.is_terminated:  # type: ignore[attr-defined]
+def _state(node: Any) -> str:
+    from hashigo.workflows.engine import is_abandoned
+
+    if is_abandoned(node):
+        return f"interrupted; hashigo resume {node.pk}"
+    if not node.is_terminated:
         return "running"
-    if node.is_finished_ok:  # type: ignore[attr-defined]
+    if node.is_finished_ok:
         return "finished"
-    return "stopped" if node.is_killed else "failed"  # type: ignore[attr-defined]
+    return "stopped" if node.is_killed else "failed"
 
 
 @click.command()
@@ -69,6 +74,8 @@ def results(identifier: str | None, as_json: bool) -> None:
         return
     from hashigo.cli.table import print_table
 
+    if not node.is_finished_ok:
+        click.echo(f"run {node.pk} is not complete: {_state(node)}")
     print_table(node)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,22 @@ def init(structure: Path, reference: Path | None, output: Path, force: bool) -> 
     atoms = standardise(read_structure_file(structure))
     if reference is not None and not reference.is_file():
         raise InputError(f"frames file {reference} does not exist", fix="check --reference")
+    if output.is_dir() or not output.resolve().parent.is_dir():
+        what = "is a folder" if output.is_dir() else "lies in a folder that does not exist"
+        raise InputError(f"{output} {what}", fix="give the name of a file by --output")
     if output.exists() and not force:
         raise InputError(
             f"{output} is there already", fix="choose another name with --output, or give --force"
         )
     folder = output.resolve().parent
     names = [_relative(path, folder) if path else None for path in (structure, reference)]
-    output.write_text(study_text(atoms, str(names[0]), names[1]), encoding="utf-8")
-    click.echo(f"wrote {output}; look it through, then: hashigo plan {output}")
+    try:
+        output.write_text(study_text(atoms, str(names[0]), names[1]), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be written: {error.strerror}", fix="give another by --output"
+        ) from None
+    click.echo(f"wrote {output}; look it through, then: hashigo plan {shlex.quote(str(output))}")
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -54,7 +54,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not overwrite:
-        raise InputError(f"'{target}' is there already", fix="choose another name, or allow overwriting")
+        raise InputError(f"'{target}' is there already", fix="choose another name, or give --force")
     if not _is_package(target):
         raise InputError(f"'{target}' is no package, so it is not overwritten", fix="choose another name")
 

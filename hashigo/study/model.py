@@ -37,14 +37,16 @@ GrainSize = Annotated[float, _to("nm"), _schema("nm")]
 Temperature = Annotated[float, _to("K"), _schema("K")]
 Frequency = Annotated[float, _to("THz"), _schema("THz")]
 Force = Annotated[float, _to("eV/Å"), _schema("eV/Å")]
-Count = Annotated[int, Field(ge=1)]
-Repeats = tuple[Count, Count, Count]
+Ratio = Annotated[float, _to(""), _schema("a pure number, or percent")]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Repeat = Annotated[int, Field(ge=1, le=20)]
+Repeats = tuple[Repeat, Repeat, Repeat]
 
 
 class Section(BaseModel):
     """A part of the study; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=False, validate_default=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class Author(Section):
@@ -73,11 +75,11 @@ class Sampling(Section):
     strained: Annotated[int, Field(ge=0)] = Field(
         12, description="Number of randomly strained conventional cells."
     )
-    strain: float = Field(
+    strain: Ratio = Field(
         0.015, gt=0, le=0.1, description="Largest component of those strains, dimensionless."
     )
     volumes: Annotated[int, Field(ge=0)] = Field(7, description="Number of volume-scaled conventional cells.")
-    volume_range: float = Field(0.06, gt=0, le=0.3, description="Volumes reach from 1 - range to 1 + range.")
+    volume_range: Ratio = Field(0.06, gt=0, le=0.3, description="Volumes reach from 1 - range to 1 + range.")
 
 
 class Reference(Section):
@@ -99,14 +101,14 @@ class Potential(Section):
     """The committee of polynomial potentials."""
 
     members: int = Field(8, description="Number of members of the committee, at least 2.")
-    cutoff: Length = Field(6.0, gt=0, description="Radius within which atoms interact, Å.")
+    cutoff: Length = Field(6.0, gt=0, le=20, description="Radius within which atoms interact, Å.")
     radial_functions: Count = Field(10, description="Number of radial basis functions.")
     max_power: Literal[1, 2, 3] = Field(2, description="Highest power of the features in the polynomial.")
     invariant_order: Literal[2, 3, 4, 5, 6] = Field(3, description="Highest order of rotational invariants.")
     invariant_max_l: tuple[int, ...] = Field(
         (8, 8), description="Highest angular number of each order from 2 up."
     )
-    held_out: float = Field(
+    held_out: Ratio = Field(
         0.2, gt=0, lt=1, description="Share of the frames kept for testing, dimensionless."
     )
     max_force_error: Force = Field(
@@ -128,7 +130,7 @@ class Potential(Section):
 class Elasticity(Section):
     """Relaxation and elastic constants at 0 K."""
 
-    strain: float = Field(0.005, gt=0, le=0.02, description="Strain of the strain-stress fit, dimensionless.")
+    strain: Ratio = Field(0.005, gt=0, le=0.02, description="Strain of the strain-stress fit, dimensionless.")
     force_tolerance: Force = Field(1e-5, gt=0, description="Relaxed when every force is below, eV/Å.")
 
 
@@ -163,7 +165,7 @@ class Conductivity(Section):
         (200.0, 300.0, 400.0, 500.0, 700.0, 1000.0), min_length=1, description="Temperatures, K."
     )
     isotopes: bool = Field(True, description="Scatter phonons at natural isotopes.")
-    tolerance: float = Field(0.05, gt=0, description="Converged when the relative mesh error is below.")
+    tolerance: Ratio = Field(0.05, gt=0, description="Converged when the relative mesh error is below.")
 
     @model_validator(mode="after")
     def _rising(self) -> Conductivity:

@@ -26,8 +26,10 @@ def read_structure_file(path: Path) -> Atoms:
     from ase.io import read  # ase.io loads slowly
     from ase.io.formats import UnknownFileTypeError
 
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, and a structure file was expected", fix="check the path")
     if not path.is_file():
-        raise InputError(f"structure file {path} does not exist", fix="check structure.file in the study")
+        raise InputError(f"structure file {path} does not exist", fix="check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -37,7 +39,11 @@ def read_structure_file(path: Path) -> Atoms:
             f"{path.name} is of no known structure format", fix="use a CIF, a POSCAR or an extended XYZ file"
         ) from None
     except Exception as error:  # ASE's readers raise whatever their parsing meets
-        raise InputError(f"{path.name} cannot be read as a structure: {error!r}") from None
+        reason = str(error) or type(error).__name__
+        raise InputError(
+            f"{path.name} cannot be read as a structure: {reason}",
+            fix="use a CIF, a POSCAR or an extended XYZ file",
+        ) from None
     if isinstance(atoms, list) or len(atoms) == 0:
         raise InputError(f"{path.name} holds no structure")
     if atoms.cell.rank < 3 or not all(atoms.pbc):

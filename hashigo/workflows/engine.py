@@ -35,6 +35,9 @@ _POLL = 0.2
 
 RUN_EXTRA = "hashigo_run"
 
+#: Runners of runs that a signal stopped.
+_LEFT: list[Any] = []
+
 
 class Stopped(HashigoError):
     """The user stopped the run; what was finished is kept."""
@@ -104,8 +107,14 @@ def _runner() -> Iterator[Runner]:
     get_manager().set_runner(runner)
     try:
         yield runner
+    except Stopped:
+        # Its pending coroutines are kept: taking them apart unfinished only makes noise.
+        _LEFT.append((runner, asyncio.all_tasks(runner.loop)))
+        get_manager()._runner = None
+        raise
     finally:
-        get_manager().reset_runner()
+        if get_manager()._runner is runner:
+            get_manager().reset_runner()
 
 
 def _drive(runner: Runner, process: Any, watch: Callable[[Any], None] | None) -> str:
@@ -205,9 +214,16 @@ def clear_abandoned() -> None:
         },
     )
     for node in query.all(flat=True):
-        record = node.base.extras.get(RUN_EXTRA, None)
-        if record and record["host"] == socket.gethostname() and not _is_alive(record):
+        if is_abandoned(node):
             stop_processes(node)
+
+
+def is_abandoned(node: Any) -> bool:
+    """Whether the process that ran an unfinished run on this machine is gone."""
+    record = node.base.extras.get(RUN_EXTRA, None)
+    if node.is_sealed or not record or record["host"] != socket.gethostname():
+        return False
+    return not _is_alive(record)
 
 
 def _is_alive(record: dict[str, Any]) -> bool:

@@ -16,6 +16,9 @@ from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
 from hashigo.study.structures import difference, read_structure_file, standardise, structure_from_content
 
+#: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
+MAX_ATOMS = 2000
+
 #: Fewest frames of the crystal that can be split into training and test.
 MIN_FRAMES = 4
 
@@ -51,6 +54,7 @@ def prepare(study: Study) -> Prepared:
         )
     structure = read_structure_file(study.path(study.structure.file))
     standard = standardise(structure, study.structure.tolerance)
+    _check_sizes(study, len(standard))
     content = study.model_dump(mode="json")
     frames = None
     if study.reference.data:
@@ -62,6 +66,21 @@ def prepare(study: Study) -> Prepared:
         content["reference"]["settings"] = engine.complete(study.reference.settings)
         engine.check(content["reference"]["settings"], sorted(set(standard.get_chemical_symbols())))
     return Prepared(study, content, structure, frames)
+
+
+def _check_sizes(study: Study, n_atoms: int) -> None:
+    repeats = {
+        "phonons.supercell": study.phonons.supercell,
+        "conductivity.supercell": study.conductivity.supercell,
+        "reference.sampling.supercell": study.reference.sampling.supercell,
+    }
+    for key, supercell in repeats.items():
+        count = n_atoms * supercell[0] * supercell[1] * supercell[2]
+        if count > MAX_ATOMS:
+            raise InputError(
+                f"{key} makes a cell of {count} atoms, more than {MAX_ATOMS}",
+                fix="repeat the conventional cell less",
+            )
 
 
 def _check_frames(path: Path, standard: Atoms, study: Study) -> None:

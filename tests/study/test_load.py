@@ -51,6 +51,8 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
         ({"seed": "x"}, r"seed: .*integer.* \(given: 'x'\)"),
         ({"access": {"reference": "secret"}}, r"access\.reference"),
         ({"authors": [{"name": "A", "orcid": "12"}]}, r"authors\.0\.orcid"),
+        ({"potential": {"cutoff": float("inf")}}, r"potential\.cutoff"),
+        ({"phonons": {"supercell": [50, 1, 1]}}, r"phonons\.supercell\.0"),
         ({"until": "moon"}, "until"),
         ({"schema_version": 2}, "schema_version"),
     ],
@@ -72,6 +74,7 @@ def test_units_are_converted():
     )
     assert study.mesoscale.grain_sizes == (1000.0, 50.0)
     assert study.potential.cutoff == pytest.approx(6.0)
+    assert study_from({**SMALL, "elasticity": {"strain": "0.4 %"}}).elasticity.strain == pytest.approx(0.004)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_a_run_left_behind_by_a_power_cut_is_cleared(workplace):
     assert wait_for(lambda: "running" in workplace.run("status").stdout)
     process.kill()
     process.wait()
+    assert "interrupted; hashigo resume" in workplace.run("status").stdout
     (workplace.folder / "short.yaml").write_text(LONG.replace("400", "1"))
     assert workplace.run("run", "short.yaml", "--quiet").returncode == 0
     listing = workplace.run("status").stdout

@@ -49,7 +49,7 @@ def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
             return folder / name
     raise InputError(
         f"pseudopotential '{name}' of element {symbol} is in none of: {', '.join(map(str, folders))}",
-        fix="set ESPRESSO_PSEUDO to the folder that holds it",
+        fix="name another in reference.settings.pseudopotentials, or set ESPRESSO_PSEUDO to its folder",
     )
 
 
