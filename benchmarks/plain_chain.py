@@ -29,8 +29,9 @@ def main(study_path: Path, folder: Path) -> None:
     study = load_study(study_path)
     content = study.model_dump(mode="json")
     frames = study.path(study.reference.data)
+    # Every rank reads: under MPI, ASE's reader is a collective call.
+    crystal = standardise(read_structure_file(study.path(study.structure.file)))
     if comm.rank == 0:
-        crystal = standardise(read_structure_file(study.path(study.structure.file)))
         reference = structure_from_content(read_header(frames)["structure"])
         (folder / "structure.json").write_text(json.dumps(structure_content(crystal)))
         (folder / "cell.json").write_text(json.dumps(structure_content(reference)))
