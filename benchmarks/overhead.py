@@ -11,9 +11,8 @@ from pathlib import Path
 from common import ROOT, report, timed
 
 
-def jobs_cpu(database: Path) -> float:
-    """CPU time that the jobs of a database reported, s: they are no children that the run waits for."""
-    os.environ["AIIDA_PATH"] = str(database)
+def jobs_cpu() -> float:
+    """CPU time that the jobs of the database reported, s: they are no children that the run waits for."""
     from hashigo.workflows import profile
 
     profile.load(create=False)
@@ -34,6 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, default=ROOT / "examples" / "silicon" / "study.yaml")
     study = parser.parse_args().study.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        # AiiDA looks for its configuration when it is imported.
+        os.environ["AIIDA_PATH"] = make_folder(folder, "aiida")
+        report("overhead", measure(study, folder))
+
+
+def measure(study: Path, folder: str) -> dict[str, float]:
+    """Times of the plain script, of a run, and of a second run."""
     from hashigo.scheduler_profiles.computers import find_launcher, mpi_works
     from hashigo.scheduler_profiles.model import load_site
 
@@ -43,39 +50,26 @@ def main() -> None:
         **os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "OMPI_MCA_mpi_yield_when_idle": "1",
     }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        plain = [*launcher, sys.executable, str(Path(__file__).with_name("plain_chain.py")), str(study)]
-        # The first time compiles and reads cold files; only the second is compared.
-        timed([*plain, make_folder(folder, "warm-up")], env=environment)
-        plain_wall, plain_cpu = timed([*plain, make_folder(folder, "plain")], env=environment)
-        database = Path(folder, "aiida")
-        command = [
-            sys.executable,
-            "-m",
-            "hashigo",
-            "run",
-            str(study),
-            "--quiet",
-            "--output",
-            str(Path(folder, "out")),
-        ]
-        run_wall, run_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})
-        run_cpu += jobs_cpu(database)
-        again_wall, again_cpu = timed(command, env={**environment, "AIIDA_PATH": str(database)})
-    report(
-        "overhead",
-        {
-            "wall_ratio": round(run_wall / plain_wall, 3),
-            "cpu_ratio": round(run_cpu / plain_cpu, 3),
-            "run_wall_s": round(run_wall, 1),
-            "run_cpu_s": round(run_cpu, 1),
-            "plain_wall_s": round(plain_wall, 1),
-            "plain_cpu_s": round(plain_cpu, 1),
-            "second_run_wall_s": round(again_wall, 1),
-            "second_run_cpu_s": round(again_cpu, 1),
-            "cores": cores,
-        },
-    )
+    plain = [*launcher, sys.executable, str(Path(__file__).with_name("plain_chain.py")), str(study)]
+    # The first time compiles and reads cold files; only the second is compared.
+    timed([*plain, make_folder(folder, "warm-up")], env=environment)
+    plain_wall, plain_cpu = timed([*plain, make_folder(folder, "plain")], env=environment)
+    output = ["--quiet", "--output", str(Path(folder, "out"))]
+    command = [sys.executable, "-m", "hashigo", "run", str(study), *output]
+    run_wall, run_cpu = timed(command, env=environment)
+    run_cpu += jobs_cpu()
+    again_wall, again_cpu = timed(command, env=environment)
+    return {
+        "wall_ratio": round(run_wall / plain_wall, 3),
+        "cpu_ratio": round(run_cpu / plain_cpu, 3),
+        "run_wall_s": round(run_wall, 1),
+        "run_cpu_s": round(run_cpu, 1),
+        "plain_wall_s": round(plain_wall, 1),
+        "plain_cpu_s": round(plain_cpu, 1),
+        "second_run_wall_s": round(again_wall, 1),
+        "second_run_cpu_s": round(again_cpu, 1),
+        "cores": cores,
+    }
 
 
 if __name__ == "__main__":
