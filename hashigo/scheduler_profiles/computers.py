@@ -21,6 +21,9 @@ from hashigo.scheduler_profiles.model import Site
 #: Debian package, or other origin, of programs that sites may name.
 PACKAGES = {"pw.x": "Debian package quantum-espresso"}
 
+#: Seconds between two looks at running jobs.
+POLL_INTERVAL = 0.5
+
 #: One rank speaks: lines of two may be mixed.
 _PROBE = "from mpi4py import MPI; world = MPI.COMM_WORLD; world.rank or print(world.size)"
 
@@ -56,7 +59,8 @@ def _make_computer(site: Site, label: str) -> orm.Computer:
     )
     computer.set_default_mpiprocs_per_machine(1)
     computer.set_use_double_quotes(False)
-    computer.set_minimum_job_poll_interval(0.0)
+    # Every look at the jobs starts a process: without a pause they cost as much as the jobs.
+    computer.set_minimum_job_poll_interval(POLL_INTERVAL)
     computer.store()
     # A login shell costs 0.4 CPU-s for each job and brings nothing: jobs call their programs by full path.
     computer.configure(safe_interval=0.0, use_login_shell=False)

@@ -22,7 +22,7 @@ def test_computer_and_worker_code_are_made_once(aiida_profile):
     site = load_site("local")
     first, second = get_computer(site), get_computer(site)
     assert first.uuid == second.uuid
-    assert first.get_minimum_job_poll_interval() == 0
+    assert first.get_minimum_job_poll_interval() == 0.5
     assert "export OMP_NUM_THREADS=1" in first.get_prepend_text()
     assert worker_code(site).uuid == worker_code(site).uuid
     assert str(worker_code(site).filepath_executable) == sys.executable
