@@ -38,7 +38,7 @@ def blocks(language):
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_studies_in_the_documents_are_valid(text):
-    study_from(yaml.safe_load(text))
+    assert study_from(yaml.safe_load(text)).structure.file
 
 
 @pytest.mark.parametrize("text", blocks("console"))
@@ -53,7 +53,7 @@ def test_commands_in_the_documents_exist(text):
 
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_in_the_documents_compiles(text):
-    compile(text, "docs", "exec")
+    assert compile(text, "docs", "exec").co_names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

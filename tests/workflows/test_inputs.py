@@ -91,7 +91,8 @@ def test_free_atoms_of_a_compound_are_no_other_crystal(place):
     atom = replace(
         frame, cell=np.eye(3) * 10, positions=np.zeros((1, 3)), symbols=("Si",), forces=None, kind="atom"
     )
-    prepare(make(frames=[atom, *[frame] * 4]))
+    prepared = prepare(make(frames=[atom, *[frame] * 4]))
+    assert prepared.frames is not None
 
 
 def test_a_missing_library_is_named_before_anything_starts(place, monkeypatch):

@@ -40,9 +40,6 @@ class SerialComm:
         """Return the values: they are for this rank."""
         return values
 
-    def Barrier(self) -> None:
-        """There is nobody to wait for."""
-
 
 #: Set by the launchers of OpenMPI, MPICH / Intel MPI, Slurm's srun and Fujitsu MPI in every rank.
 LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "FLIB_RANK_ON_NODE")
