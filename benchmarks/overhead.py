@@ -41,15 +41,14 @@ def main() -> None:
 
 def measure(study: Path, folder: str) -> dict[str, float]:
     """Times of the plain script, of a run, and of a second run."""
-    from hashigo.scheduler_profiles.computers import find_launcher, mpi_works
+    from hashigo.scheduler_profiles.computers import ALLOW_ROOT, find_launcher, mpi_works
     from hashigo.scheduler_profiles.model import load_site
 
-    cores = load_site("local").n_cores()
-    launcher = [str(find_launcher()), "-n", str(cores)] if mpi_works() and cores > 1 else []
-    environment = {
-        **os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-    }  # fmt: skip
+    site = load_site("local")
+    cores = site.n_cores()
+    launcher = [str(find_launcher()), "-n", str(cores)] if cores > 1 and mpi_works(site) else []
+    # The script has the environment of the jobs it is compared with.
+    environment = {**os.environ, **ALLOW_ROOT, **site.environment}
     plain = [*launcher, sys.executable, str(Path(__file__).with_name("plain_chain.py")), str(study)]
     # The first time compiles and reads cold files; only the second is compared.
     timed([*plain, make_folder(folder, "warm-up")], env=environment)

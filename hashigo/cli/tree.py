@@ -40,11 +40,24 @@ class Line:
     seconds: float | None = None
 
 
-def tree_lines(root: Any) -> Iterator[Line]:
-    """Stages of a run with their jobs; many equal jobs are one line."""
+def tree_lines(root: Any, finished: dict[str, list[Line]] | None = None) -> Iterator[Line]:
+    """Stages of a run with their jobs; many equal jobs are one line.
+
+    Args:
+        root: the run.
+        finished: lines of ended stages by name, kept by who looks again and again; they do not change any more.
+    """
+    finished = {} if finished is None else finished
     called = {child.label: child for child in root.called if child.label}
     for stage in stages_until(root.inputs.study["until"]):
-        yield from _stage_lines(stage, called.get(stage.name))
+        if stage.name not in finished:
+            node = called.get(stage.name)
+            lines = list(_stage_lines(stage, node))
+            if node is None or not node.is_terminated:
+                yield from lines
+                continue
+            finished[stage.name] = lines
+        yield from finished[stage.name]
 
 
 def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
@@ -130,6 +143,7 @@ class Watcher:
         self._console = Console()
         self._live: Live | None = None
         self._told: dict[str, str] = {}
+        self._finished: dict[str, list[Line]] = {}
 
     def __enter__(self) -> Watcher:
         return self
@@ -153,7 +167,7 @@ class Watcher:
         """Draw the present state; without a terminal, say only what has changed."""
         if self._quiet:
             return
-        lines = list(tree_lines(node))
+        lines = list(tree_lines(node, self._finished))
         if self._live:
             self._live.update(render(lines))
             return

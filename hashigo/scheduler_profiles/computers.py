@@ -15,14 +15,15 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent
 from aiida.manage.configuration.settings import AiiDAConfigDir
 
+from hashigo.calculators.engines import Program
 from hashigo.errors import MissingComponent
 from hashigo.scheduler_profiles.model import Site
 
-#: Debian package, or other origin, of programs that sites may name.
-PACKAGES = {"pw.x": "Debian package quantum-espresso"}
-
-#: Seconds between two looks at running jobs.
+#: Least time between two questions to the scheduler, s; each costs a process and a dozen writes to the database.
 POLL_INTERVAL = 0.5
+
+#: OpenMPI refuses to start for root without these.
+ALLOW_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 #: One rank speaks: lines of two may be mixed.
 _PROBE = "from mpi4py import MPI; world = MPI.COMM_WORLD; world.rank or print(world.size)"
@@ -59,7 +60,6 @@ def _make_computer(site: Site, label: str) -> orm.Computer:
     )
     computer.set_default_mpiprocs_per_machine(1)
     computer.set_use_double_quotes(False)
-    # Every look at the jobs starts a process: without a pause they cost as much as the jobs.
     computer.set_minimum_job_poll_interval(POLL_INTERVAL)
     computer.store()
     # A login shell costs 0.4 CPU-s for each job and brings nothing: jobs call their programs by full path.
@@ -72,24 +72,23 @@ def worker_code(site: Site) -> orm.InstalledCode:
     return _get_code(site, "hashigo-worker", sys.executable, "hashigo.worker")
 
 
-def program_code(site: Site, program: str, plugin: str) -> orm.InstalledCode:
-    """The code of a program that a site names.
+def program_code(site: Site, program: Program) -> orm.InstalledCode:
+    """The code of a program that an engine starts.
 
     Args:
         site: where it is installed.
-        program: e.g. "pw.x".
-        plugin: AiiDA calculation plugin that drives it.
+        program: with the AiiDA plugin that drives it.
 
     Raises:
         MissingComponent: when it is not installed.
     """
-    path = shutil.which(site.codes.get(program, program))
+    path = shutil.which(site.codes.get(program.name, program.name))
     if path is None:
         raise MissingComponent(
-            f"program '{program}' is not on the PATH of site '{site.id}'",
-            fix=f"install it ({PACKAGES.get(program, program)}), or name its path in the site's codes",
+            f"program '{program.name}' is not on the PATH of site '{site.id}'",
+            fix=f"install it ({program.package}), or name its path in the site's codes",
         )
-    return _get_code(site, f"hashigo-{program}", path, plugin)
+    return _get_code(site, f"hashigo-{program.name}", path, program.plugin)
 
 
 def _get_code(site: Site, label: str, path: str, plugin: str) -> orm.InstalledCode:
@@ -115,10 +114,9 @@ def worker_options(site: Site, ranks: int) -> dict[str, Any]:
         site: where it runs.
         ranks: count of MPI ranks wanted; one is used where MPI does not work.
     """
-    ranks = min(ranks, site.n_cores()) if mpi_works() else 1
-    environment = {}
-    if os.geteuid() == 0:
-        environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    ranks = min(ranks, site.n_cores())
+    ranks = ranks if ranks > 1 and mpi_works(site) else 1
+    environment = ALLOW_ROOT if os.geteuid() == 0 else {}
     return {
         "resources": {"num_machines": 1, "num_mpiprocs_per_machine": ranks},
         "withmpi": ranks > 1,
@@ -132,17 +130,23 @@ def find_launcher() -> str | None:
     return shutil.which("mpirun") or shutil.which("mpirun", path=str(beside))
 
 
-@cache
-def mpi_works() -> bool:
-    """Whether `mpirun` starts two ranks that mpi4py sees as one world; tried once in a process."""
+def mpi_works(site: Site) -> bool:
+    """Whether `mpirun` starts two ranks that mpi4py sees as one world; tried once in a process.
+
+    Args:
+        site: where; its environment is used.
+    """
     launcher = find_launcher()
-    if launcher is None:
-        return False
-    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    return launcher is not None and _try_mpi(launcher, tuple(sorted(site.environment.items())))
+
+
+@cache
+def _try_mpi(launcher: str, environment: tuple[tuple[str, str], ...]) -> bool:
     try:
         done = subprocess.run(
             [launcher, "-n", "2", sys.executable, "-c", _PROBE],
-            env=environment, capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, **ALLOW_ROOT, **dict(environment)},
+            capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False

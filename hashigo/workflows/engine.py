@@ -16,7 +16,6 @@ import psutil
 from aiida import orm
 from aiida.common.exceptions import AiidaException, NotExistent
 from aiida.engine import ProcessState
-from aiida.engine.runners import Runner
 from aiida.manage import get_manager
 from aiida.manage.caching import enable_caching
 from plumpy.process_states import ProcessState as State
@@ -26,12 +25,13 @@ from hashigo.calculators.workers.job import PROGRESS_FILE
 from hashigo.errors import HashigoError, InputError
 from hashigo.workflows.chain import MultiscaleWorkChain
 from hashigo.workflows.inputs import Prepared
+from hashigo.workflows.runner import InProcessRunner
 
 #: Exit status of a process that a signal stopped; it is never served from the cache.
 STOPPED = 130
 
-#: Seconds between two looks at running jobs.
-_POLL = 0.2
+#: Seconds between two calls of a watcher.
+_BEAT = 0.5
 
 RUN_EXTRA = "hashigo_run"
 
@@ -101,9 +101,9 @@ def run_chain(
 
 
 @contextmanager
-def _runner() -> Iterator[Runner]:
-    """A runner that needs no broker, whether or not the profile has one that is up."""
-    runner = Runner(poll_interval=_POLL, communicator=None, broker_submit=False)
+def _runner() -> Iterator[InProcessRunner]:
+    """The manager's runner for as long as the context lasts."""
+    runner = InProcessRunner()
     get_manager().set_runner(runner)
     try:
         yield runner
@@ -117,7 +117,7 @@ def _runner() -> Iterator[Runner]:
             get_manager().reset_runner()
 
 
-def _drive(runner: Runner, process: Any, watch: Callable[[Any], None] | None) -> str:
+def _drive(runner: InProcessRunner, process: Any, watch: Callable[[Any], None] | None) -> str:
     """Step the process to its end; returns the name of the signal that stopped it, or ""."""
     loop = runner.loop
     stop = loop.create_future()
@@ -156,7 +156,7 @@ def _drive(runner: Runner, process: Any, watch: Callable[[Any], None] | None) ->
 async def _beat(node: Any, watch: Callable[[Any], None] | None) -> None:
     while watch is not None:
         watch(node)
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(_BEAT)
 
 
 def stop_processes(root: Any) -> None:

@@ -45,7 +45,8 @@ def _reference_jobs(prepared: Prepared) -> int:
 
 
 def _ranks(stage: Stage, prepared: Prepared) -> int:
-    cores = load_site(prepared.study.site).n_cores() if mpi_works() else 1
+    site = load_site(prepared.study.site)
+    cores = site.n_cores() if mpi_works(site) else 1
     if stage.name == "reference":
         one_job_a_frame = get_engine(prepared.content["reference"]["engine"]).calculator is None
         return 1 if one_job_a_frame else cores

@@ -221,7 +221,7 @@ class ReferenceWorkChain(WorkChain):
         given = self.inputs.parameters.get_dict()
         site = load_site(self.inputs.site.value)
         engine = self._engine()
-        code = program_code(site, *engine.program)
+        code = program_code(site, engine.program)
         frames = self.ctx.sampled.frames()
         stop = min(len(frames), self.ctx.next + site.n_in_flight(given.get("max_in_flight")))
         for index in range(self.ctx.next, stop):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from hashigo.calculators.engines import Program
 from hashigo.errors import MissingComponent
 from hashigo.scheduler_profiles import computers
 from hashigo.scheduler_profiles.computers import (
@@ -40,12 +41,12 @@ def test_a_changed_environment_is_taken_over(aiida_profile):
 
 def test_a_missing_program_is_named(aiida_profile):
     with pytest.raises(MissingComponent, match=r"program 'no\.x' is not on the PATH of site 'local'"):
-        program_code(load_site("local"), "no.x", "core.arithmetic.add")
+        program_code(load_site("local"), Program("no.x", "nobody", "core.arithmetic.add"))
 
 
 def test_mpi_works_where_a_launcher_is(require_program, aiida_profile):
     require_program("mpirun", "openmpi-bin")
-    assert mpi_works()
+    assert mpi_works(load_site("local"))
     options = worker_options(load_site("local").model_copy(update={"cores": 2}), 2)
     assert options["withmpi"] is True
     assert options["resources"]["num_mpiprocs_per_machine"] == 2

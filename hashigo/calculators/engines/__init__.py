@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from hashigo.errors import InputError
@@ -30,33 +31,81 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Program:
+    """A program that an engine starts.
+
+    Attributes:
+        name: of the executable, as found on the PATH; a site may name another under this name in its `codes`.
+        package: where to get it, e.g. "Debian package abinit".
+        plugin: AiiDA calculation plugin that drives it, "" where it is started inside the batch.
+        version: arguments that make it print its version, where it has such.
+    """
+
+    name: str
+    package: str
+    plugin: str = ""
+    version: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where and how an in-batch calculator may run its program.
+
+    Attributes:
+        folder: of this rank, for the program's files; emptied by nobody but the engine.
+        command: program with its launcher as a list of words, the MPI variables of the batch taken away; empty for
+            engines without a program.
+    """
+
+    folder: Path = Path()
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Engine:
     """Where forces come from.
+
+    An engine runs inside the batch worker (`calculator`), as one CalcJob a frame (`job`), or either way.
 
     Attributes:
         name: key in the study file.
         title: as printed.
-        first_principles: whether its numbers may be called first-principles.
+        first_principles: whether its numbers may be called first-principles; where not, every table, page and
+            package that shows a number of it says so.
         settings: what can be set, by name.
-        calculator: makes an ASE calculator from settings, for engines that run inside the batch worker.
-        job: makes process class and inputs of one frame, for engines that take one CalcJob a frame; it is called as
+        program: what it starts; None for engines inside Python.
+        module: Python module that must be importable, "" for none.
+        extra: our extra that brings the module, "" for none.
+        obtain: a sentence on how to get what neither extra nor program names, e.g. licences and weights.
+        calculator: makes an ASE calculator from (settings, workspace); kept between frames of like composition.
+        version: what it calls itself, from (calculator); read after a frame was computed.
+        converged: whether self-consistency was reached, from (calculator); None where the notion is empty.
+        job: makes process class and inputs of one frame; called as
             job(structure_node, kind of frame, settings, code).
-        program: name of the program such a CalcJob runs, and the AiiDA plugin that drives it.
         outputs: labels of the outputs that `read` needs.
-        check: raises HashigoError when settings or installation cannot serve these elements.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
+        check: raises HashigoError when settings or installation cannot serve these elements.
+        licensed: files that may not leave the machine, from (settings, elements): name -> SHA-256.
+        cost: relative cost of a frame, from (number of atoms, dimensionless); frames are handed out by it.
     """
 
     name: str
     title: str
     first_principles: bool
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    calculator: Callable[[Mapping[str, Any]], Any] | None = None
+    program: Program | None = None
+    module: str = ""
+    extra: str = ""
+    obtain: str = ""
+    calculator: Callable[[Mapping[str, Any], Workspace], Any] | None = None
+    version: Callable[[Any], str] = lambda calculator: ""
+    converged: Callable[[Any], bool | None] = lambda calculator: None
     job: Callable[..., Any] | None = None
-    program: tuple[str, str] = ("", "")
     outputs: tuple[str, ...] = ()
     read: Callable[..., Any] | None = None
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
+    licensed: Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, str]] = lambda settings, elements: {}
+    cost: Callable[[int], float] = lambda n_atoms: float(n_atoms)
 
     def complete(self, given: Mapping[str, Any], where: str = "reference.settings") -> dict[str, Any]:
         """Check settings and fill in defaults; numbers with units are converted.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hashigo.calculators.engines import Engine
+from hashigo.calculators.engines import Engine, Workspace
 from hashigo.errors import InputError
 
 ELEMENTS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 
 
-def _calculator(settings: Mapping[str, Any]) -> Any:
+def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
     from ase.calculators.emt import EMT
 
     # Without a fixed cut-off the energy would depend on which elements are in the cell.

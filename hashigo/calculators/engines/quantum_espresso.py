@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ase.units import GPa
 
-from hashigo.calculators.engines import Engine, Setting
+from hashigo.calculators.engines import Engine, Program, Setting
 from hashigo.errors import InputError, MissingComponent
 
 #: Where pseudopotential files are looked for, first to last.
@@ -152,7 +152,7 @@ ENGINE = Engine(
         "walltime": Setting(7200.0, "Longest time of one frame.", "s", physics=False),
     },
     job=_job,
-    program=("pw.x", "quantumespresso.pw"),
+    program=Program("pw.x", "Debian package quantum-espresso", "quantumespresso.pw"),
     outputs=("output_trajectory", "output_parameters"),
     read=_read,
     check=_check,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hashigo.calculators.engines import Engine
+from hashigo.calculators.engines import Engine, Workspace
 from hashigo.errors import InputError
 
 
@@ -23,7 +23,7 @@ def silicon() -> Any:
     return Tersoff({("Si", "Si", "Si"): parameters})
 
 
-def _calculator(settings: Mapping[str, Any]) -> Any:
+def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
     return silicon()
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ase.calculators.calculator import CalculatorError, PropertyNotImplementedError
 
-from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.calculators.frames import Frame, read_frames, read_header, write_frames
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import WorkerError
@@ -25,7 +25,7 @@ def run(job: Job) -> None:
     engine = get_engine(job.parameters["engine"])
     if engine.calculator is None:
         raise WorkerError(f"engine '{engine.name}' does not run inside the batch")
-    calculator = engine.calculator(job.parameters["settings"])
+    calculator = engine.calculator(job.parameters["settings"], Workspace())
     frames = read_frames(job.inputs["frames"])
     own = range(job.comm.rank, len(frames), job.comm.size)
     done: dict[int, Frame] = {}

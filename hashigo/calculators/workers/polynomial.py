@@ -198,7 +198,7 @@ def committee_for(
         if "potential" not in inputs:
             raise InputError("the job has neither a trained potential nor an engine to use in its place")
         return load_committee(inputs["potential"])
-    from hashigo.calculators.engines import get_engine
+    from hashigo.calculators.engines import Workspace, get_engine
     from hashigo.calculators.workers.potential import AseModel
 
     engine = get_engine(str(reference["engine"]))
@@ -207,4 +207,6 @@ def committee_for(
             f"engine '{engine.name}' cannot stand in for a potential: it runs one job for each configuration",
             fix="train a potential",
         )
-    return Committee(mean=AseModel(engine.calculator(dict(reference.get("parameters") or {})), elements))
+    return Committee(
+        mean=AseModel(engine.calculator(dict(reference.get("parameters") or {}), Workspace()), elements)
+    )

@@ -106,6 +106,11 @@ def svg(figure: Figure) -> str:
     """A figure as an SVG document that needs no font and no other file; dense parts of it are pictures."""
     stream = io.StringIO()
     with look():
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            # Placed once: savefig would draw everything a second time to find the places.
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(stream, format="svg", dpi=170, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
