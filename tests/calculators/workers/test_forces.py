@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.calculators.frames import read_frames, write_frames
 from hashigo.calculators.sampling import sample
 from hashigo.calculators.workers.forces import run
@@ -37,7 +37,7 @@ def test_frames_get_energy_forces_stress_and_keep_identity(sampled):
     run(job_of(sampled))
     before, after = read_frames(sampled), read_frames(sampled.with_name("result.h5"))
     assert [f.identity for f in before] == [f.identity for f in after]
-    calculator = get_engine("tersoff").calculator({})
+    calculator = get_engine("tersoff").calculator({}, Workspace())
     atoms = after[0].atoms()
     atoms.calc = calculator
     assert after[0].energy == atoms.get_potential_energy()
