@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -10,6 +13,7 @@ import pytest
 
 from hashigo.calculators.frames import (
     Frame,
+    FrameWriter,
     frame_identity,
     iter_frames,
     read_frames,
@@ -108,3 +112,51 @@ def test_foreign_files_are_refused(tmp_path, damage, message):
 def test_missing_file_names_the_path(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.h5 does not exist"):
         read_frames(tmp_path / "nowhere.h5")
+
+
+WRITER = """
+import os, signal, sys
+import numpy as np
+from pathlib import Path
+from hashigo.calculators.frames import Frame, FrameWriter
+path, n_flushed, n_more = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+rng = np.random.default_rng(0)
+def frame(i):
+    n = 32 + i % 3
+    return Frame(cell=np.eye(3) * 9, positions=rng.random((n, 3)), symbols=("Al",) * n, energy=float(i),
+                 forces=rng.random((n, 3)), charges=np.full(n, 0.5) if i % 2 else None)
+writer = FrameWriter(path, {"engine": "emt"})
+for i in range(n_flushed):
+    writer.append(frame(i))
+    if i % 7 == 0:
+        writer.flush()
+writer.flush()
+for i in range(n_more):
+    writer.append(frame(n_flushed + i))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("flushed", "more"), [(0, 3), (40, 5), (1700, 60)])
+def test_a_killed_writer_leaves_every_flushed_frame_and_another_goes_on(tmp_path, flushed, more):
+    path = tmp_path / "f.h5"
+    done = subprocess.run([sys.executable, "-c", WRITER, path, str(flushed), str(more)])
+    assert done.returncode == -signal.SIGKILL
+    frames = read_frames(path)
+    assert flushed <= len(frames) <= flushed + more
+    rng = np.random.default_rng(0)
+    for index, frame in enumerate(frames):
+        n = 32 + index % 3
+        assert frame.energy == index
+        np.testing.assert_array_equal(frame.positions, rng.random((n, 3)))
+        np.testing.assert_array_equal(frame.forces, rng.random((n, 3)))
+        assert (frame.charges is not None) == bool(index % 2)
+
+    with FrameWriter(path) as writer:
+        assert len(writer) == len(frames)
+        writer.append(make(5, energy=-7.0))
+        writer.flush()
+        assert [f.energy for f in iter_frames(path)] == [f.energy for f in frames] + [-7.0]
+    assert [f.identity for f in iter_frames(path)] == [f.identity for f in frames] + [make(5).identity]
+    assert read_header(path) == {"engine": "emt"}
+    assert [item.name for item in tmp_path.iterdir()] == ["f.h5"]
