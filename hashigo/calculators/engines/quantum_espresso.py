@@ -12,23 +12,11 @@ import numpy as np
 from ase.units import GPa
 
 from hashigo.calculators.engines import Engine, Program, Setting
+from hashigo.calculators.engines.kpoints import kpoint_mesh
 from hashigo.errors import InputError, MissingComponent
 
 #: Where pseudopotential files are looked for, first to last.
 PSEUDO_FOLDERS = ("/usr/share/espresso/pseudo", "/usr/local/share/espresso/pseudo")
-
-
-def kpoint_mesh(cell: Any, spacing: float) -> list[int]:
-    """Mesh along each reciprocal vector, the same density for a cell and its supercells.
-
-    Args:
-        cell: lattice vectors as rows, shape (3, 3), Å.
-        spacing: wanted distance of k-points, 1/Å (with the factor 2π).
-
-    Rounded, not rounded up: a strained cell keeps the mesh of the unstrained one, or its energy would jump.
-    """
-    lengths = np.linalg.norm(2 * np.pi * np.linalg.inv(np.asarray(cell)).T, axis=1)
-    return [max(1, round(length / spacing)) for length in lengths]
 
 
 def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
