@@ -28,10 +28,12 @@ def wait_for(condition, seconds=60.0):
     return False
 
 
-def workers():
+def workers(folder):
+    """Workers of this folder's database: other runs of this machine are none of ours."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if "hashigo.calculators.workers" in (process.info["cmdline"] or []):
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        inside = (process.info["cwd"] or "").startswith(str(folder))
+        if inside and "hashigo.calculators.workers" in (process.info["cmdline"] or []):
             found.append(process)
     return found
 
@@ -39,13 +41,12 @@ def workers():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_within_five_seconds_and_resume_goes_on(workplace, number):
     (workplace.folder / "long.yaml").write_text(LONG.replace("400", "60"))
-    before = {process.pid for process in workers()}
     process = subprocess.Popen(
         workplace.command("run", "long.yaml"), cwd=workplace.folder, env=workplace.environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    own = lambda: [p for p in workers() if p.pid not in before]  # noqa: E731
-    assert wait_for(lambda: own()), "no worker was started"
+    own = lambda: workers(workplace.folder)  # noqa: E731
+    assert wait_for(own), "no worker was started"
     time.sleep(1)
     begin = time.monotonic()
     process.send_signal(number)
