@@ -23,6 +23,11 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.h5"
 ERROR_FILE = "error.json"
 STATISTICS_FILE = "statistics.json"
+LOG_FILE = "log.jsonl.gz"
+PROGRESS_FILE = "progress.json"
+
+#: Folder of partial results, seen from a job's folder: AiiDA puts that three levels below the computer's folder.
+SCRATCH = "../../../partial"
 
 #: The data node that a task's result becomes; other tasks give QuantitiesData.
 RESULT_TYPES: dict[str, type[SinglefileData]] = {"forces": FramesData, "training": PotentialData}
@@ -35,6 +40,9 @@ _NOT_PHYSICS = (
     "append_text",
     "mpirun_extra_params",
     "environment_variables",
+    "max_wallclock_seconds",
+    "max_memory_kb",
+    "program",
 )
 
 
@@ -72,6 +80,18 @@ class WorkerCalculation(CalcJob):
         )
         spec.output("result", valid_type=SinglefileData, required=False, help="What the task computed.")
         spec.output("statistics", valid_type=Dict, required=False, help="Times and ranks; no physics.")
+        spec.output(
+            "log",
+            valid_type=SinglefileData,
+            required=False,
+            help="How each frame of a batch went: time, version, error.",
+        )
+        spec.input(
+            "metadata.options.program",
+            valid_type=(list, tuple),
+            required=False,
+            help="Launcher and program that an engine of the batch starts, word by word.",
+        )
         spec.inputs["metadata"]["options"]["parser_name"].default = "hashigo.worker"
         spec.inputs["metadata"]["options"]["resources"].default = {
             "num_machines": 1,
@@ -82,7 +102,10 @@ class WorkerCalculation(CalcJob):
             (300, "ERROR_NO_RESULT", "the worker ended without a result: {message}"),
             (410, "ERROR_INPUT", "{message}"),
             (420, "ERROR_MISSING_COMPONENT", "{message}"),
-            (440, "ERROR_WORKER", "{message}"),
+            (430, "ERROR_WORKER", "{message}"),
+            (440, "ERROR_PARTIAL", "{message}"),
+            (441, "ERROR_FRAMES", "{message}"),
+            (442, "ERROR_NOT_WRITTEN", "{message}"),
             (450, "ERROR_INVALID_RESULT", "the worker's result is not valid: {message}"),
         )
         for status, label, message in codes:
@@ -112,6 +135,9 @@ class WorkerCalculation(CalcJob):
             "inputs": names,
             "output": RESULT_FILE,
             "threads": 1,
+            "scratch": SCRATCH,
+            "walltime": self.inputs.metadata.options.get("max_wallclock_seconds"),
+            "program": list(self.inputs.metadata.options.get("program", ())),
         }
         folder.create_file_from_filelike(_stream(json.dumps(job, indent=1)), JOB_FILE, mode="wb")
         info = CodeInfo()
@@ -122,9 +148,9 @@ class WorkerCalculation(CalcJob):
         calculation = CalcInfo()
         calculation.codes_info = [info]
         calculation.local_copy_list = copies
-        calculation.retrieve_list = [ERROR_FILE, STATISTICS_FILE, "worker.err"]
-        # The result becomes a node of its own; keeping it in `retrieved` too would store it twice.
-        calculation.retrieve_temporary_list = [RESULT_FILE]
+        calculation.retrieve_list = [ERROR_FILE, STATISTICS_FILE, PROGRESS_FILE, "worker.err"]
+        # These become nodes of their own; keeping them in `retrieved` too would store them twice.
+        calculation.retrieve_temporary_list = [RESULT_FILE, LOG_FILE]
         return calculation
 
 
@@ -145,6 +171,8 @@ class WorkerParser(Parser):
         if statistics is not None:
             self.out("statistics", Dict(statistics))
         path = Path(kwargs["retrieved_temporary_folder"]) / RESULT_FILE
+        if path.with_name(LOG_FILE).is_file():
+            self.out("log", SinglefileData(path.with_name(LOG_FILE)))
         if path.is_file():
             kind = RESULT_TYPES.get(self.node.inputs.task.value, QuantitiesData)
             with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +189,9 @@ class WorkerParser(Parser):
         code = {
             "InputError": codes.ERROR_INPUT,
             "MissingComponent": codes.ERROR_MISSING_COMPONENT,
+            "PartialResult": codes.ERROR_PARTIAL,
+            "FramesFailed": codes.ERROR_FRAMES,
+            "NotWritten": codes.ERROR_NOT_WRITTEN,
         }.get(error["kind"], codes.ERROR_WORKER)
         fix = f" (fix: {error['fix']})" if error.get("fix") else ""
         return code.format(message=f"{error['message']}{fix}")

@@ -25,6 +25,12 @@ POLL_INTERVAL = 0.5
 #: OpenMPI refuses to start for root without these.
 ALLOW_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
+#: Ranks that start programs of their own must not be bound to a core (OpenMPI 4, and 5).
+UNBOUND = {
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+}
+
 #: One rank speaks: lines of two may be mixed.
 _PROBE = "from mpi4py import MPI; world = MPI.COMM_WORLD; world.rank or print(world.size)"
 
@@ -82,13 +88,18 @@ def program_code(site: Site, program: Program) -> orm.InstalledCode:
     Raises:
         MissingComponent: when it is not installed.
     """
-    path = shutil.which(site.codes.get(program.name, program.name))
-    if path is None:
+    path = str(shutil.which(_executable(site, program)))
+    return _get_code(site, f"hashigo-{program.name}", path, program.plugin)
+
+
+def _executable(site: Site, program: Program) -> str:
+    name = site.codes.get(program.name, program.name)
+    if shutil.which(name) is None:
         raise MissingComponent(
             f"program '{program.name}' is not on the PATH of site '{site.id}'",
             fix=f"install it ({program.package}), or name its path in the site's codes",
         )
-    return _get_code(site, f"hashigo-{program.name}", path, program.plugin)
+    return name
 
 
 def _get_code(site: Site, label: str, path: str, plugin: str) -> orm.InstalledCode:
@@ -107,21 +118,61 @@ def _get_code(site: Site, label: str, path: str, plugin: str) -> orm.InstalledCo
     return code.store()
 
 
-def worker_options(site: Site, ranks: int) -> dict[str, Any]:
-    """Options of a worker job.
+def job_options(
+    site: Site, ranks: int = 1, walltime: float | None = None, managed: bool = False
+) -> dict[str, Any]:
+    """Options of a job: resources, launcher, walltime and memory, as the site gives them.
 
     Args:
         site: where it runs.
-        ranks: count of MPI ranks wanted; one is used where MPI does not work.
+        ranks: count of MPI ranks wanted; at most one for each core of the site, one where MPI does not work.
+        walltime: longest time wanted, s; at most the site's, which is also the default.
+        managed: whether one more rank is started beside several, which hands out the work and hardly computes.
     """
     ranks = min(ranks, site.n_cores())
     ranks = ranks if ranks > 1 and mpi_works(site) else 1
     environment = ALLOW_ROOT if os.geteuid() == 0 else {}
-    return {
-        "resources": {"num_machines": 1, "num_mpiprocs_per_machine": ranks},
+    if managed:
+        environment = {**environment, **UNBOUND}
+    options: dict[str, Any] = {
+        "resources": {
+            "num_machines": 1,
+            "num_mpiprocs_per_machine": ranks + 1 if managed and ranks > 1 else ranks,
+        },
         "withmpi": ranks > 1,
         "environment_variables": environment if ranks > 1 else {},
     }
+    limits = [int(limit) for limit in (walltime, site.walltime) if limit is not None]
+    if limits:
+        options["max_wallclock_seconds"] = min(limits)
+    if site.memory_mb is not None:
+        options["max_memory_kb"] = site.memory_mb * 1024
+    return options
+
+
+def program_command(site: Site, program: Program, ranks: int = 1) -> list[str]:
+    """How a rank of a batch starts a program, word by word.
+
+    Args:
+        site: where it is installed.
+        program: the program.
+        ranks: count of MPI ranks of its own.
+
+    Raises:
+        MissingComponent: when it, or a launcher for several ranks, is not there.
+    """
+    name = _executable(site, program)
+    if ranks == 1:
+        return [name]
+    launcher = find_launcher()
+    if launcher is None:
+        raise MissingComponent(
+            f"{ranks} ranks a frame were asked for, and there is no 'mpirun'",
+            fix="install an MPI library, or ask for one rank",
+        )
+    # Each launcher by itself would bind its ranks to the first cores.
+    unbound = [f"{name}={value}" for name, value in UNBOUND.items()]
+    return ["env", *unbound, launcher, "-n", str(ranks), name]
 
 
 def find_launcher() -> str | None:

@@ -34,6 +34,16 @@ class Site(BaseModel):
     max_in_flight: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="Most jobs submitted at once; auto: one for each core."
     )
+    walltime: Annotated[int, Field(ge=60)] | None = Field(
+        None,
+        description="Longest time of a job, s; none: no limit. A batch that needs longer goes on in another job.",
+    )
+    memory_mb: Annotated[int, Field(ge=100)] | None = Field(
+        None, description="Memory asked for by each job, MB; none: what the scheduler gives by itself."
+    )
+    few_jobs: bool = Field(
+        False, description="Whether frames that could be jobs of their own are packed into few jobs."
+    )
     environment: dict[str, str] = Field(
         default_factory=dict, description="Environment variables set in every job, by name."
     )

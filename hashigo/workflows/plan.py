@@ -9,6 +9,7 @@ from aiida.plugins import WorkflowFactory
 from hashigo.calculators.engines import get_engine
 from hashigo.scheduler_profiles.computers import mpi_works
 from hashigo.scheduler_profiles.model import load_site
+from hashigo.workflows.batches import runs_in_batch
 from hashigo.workflows.inputs import Prepared
 from hashigo.workflows.stage import Stage, stages_until
 
@@ -37,18 +38,23 @@ def _reference_jobs(prepared: Prepared) -> int:
     reference = prepared.content["reference"]
     if reference["data"]:
         return 0
-    if get_engine(reference["engine"]).calculator is not None:
+    if _in_batch(prepared):
         return 1
     sampling = reference["sampling"]
     elements = set(prepared.structure.get_chemical_symbols())
     return int(sampling["displaced"] + sampling["strained"] + sampling["volumes"] + len(elements))
 
 
+def _in_batch(prepared: Prepared) -> bool:
+    reference = prepared.content["reference"]
+    site = load_site(prepared.study.site)
+    return runs_in_batch(get_engine(reference["engine"]), reference.get("packed"), site)
+
+
 def _ranks(stage: Stage, prepared: Prepared) -> int:
     site = load_site(prepared.study.site)
     cores = site.n_cores() if mpi_works(site) else 1
     if stage.name == "reference":
-        one_job_a_frame = get_engine(prepared.content["reference"]["engine"]).calculator is None
-        return 1 if one_job_a_frame else cores
+        return cores if _in_batch(prepared) else 1
     process = WorkflowFactory(stage.process)
     return min(process.most_ranks(stage.parameters(prepared.content)) or cores, cores)

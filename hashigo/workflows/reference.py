@@ -2,130 +2,37 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, calcfunction, if_, while_
-from aiida.orm import CalcJobNode, Dict, Int, List, QueryBuilder, Str, StructureData
+from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, if_, while_
+from aiida.orm import Dict, Int, List, Str, StructureData
 
-from hashigo.calculators.calculation import WorkerCalculation, task_version
+from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
-from hashigo.calculators.frames import Frame, write_frames
-from hashigo.calculators.sampling import sample
 from hashigo.scheduler_profiles.computers import program_code
 from hashigo.scheduler_profiles.model import load_site
-from hashigo.study.structures import structure_content, structure_from_content
+from hashigo.workflows.batches import (
+    DIED,
+    FRAMES,
+    PARTIAL,
+    batch_options,
+    frames_reached,
+    known_frames,
+    runs_in_batch,
+)
+from hashigo.workflows.frame_nodes import (
+    frame_structure,
+    gather_frames,
+    identities,
+    merge_frames,
+    missing_frames,
+    reference_cell,
+    sample_frames,
+    split_atoms,
+)
 from hashigo.workflows.stage import Stage, job_failure, worker_inputs
-
-
-def frames_node(frames: list[Frame], header: Mapping[str, Any]) -> FramesData:
-    """An unstored node of frames."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "frames.h5"
-        write_frames(path, frames, header)
-        return FramesData(path)
-
-
-@calcfunction
-def sample_frames(structure: StructureData, parameters: Dict) -> FramesData:
-    """Configurations to be computed, without energies."""
-    given = parameters.get_dict()
-    engine = get_engine(given["engine"])
-    atoms = structure.get_ase()
-    frames = sample(atoms, given["sampling"], given["seed"], engine.signature(given["settings"]))
-    header = {
-        "structure": structure_content(atoms),
-        "supercell": list(given["sampling"]["supercell"]),
-        "engine": engine.name,
-        "first_principles": engine.first_principles,
-        "settings": given["settings"],
-    }
-    return frames_node(frames, header)
-
-
-@calcfunction
-def frame_structure(frames: FramesData, index: Any) -> StructureData:
-    """One configuration as a structure node for the engine's own plugin."""
-    return StructureData(ase=frames.frames()[index.value].atoms())
-
-
-@calcfunction
-def gather_frames(sampled: FramesData, engine: Str, **outputs: Any) -> FramesData:
-    """Frames with what the engine computed of each; `outputs` are named frame_INDEX__PORT."""
-    from types import SimpleNamespace
-
-    read = get_engine(engine.value).read
-    assert read is not None
-    ports: dict[int, dict[str, Any]] = {}
-    for label, node in outputs.items():
-        number, port = label.removeprefix("frame_").split("__")
-        ports.setdefault(int(number), {})[port] = node
-    frames = sampled.frames()
-    done = []
-    for index in sorted(ports):
-        values = read(SimpleNamespace(**ports[index]))
-        if frames[index].kind == "atom":
-            values["stress"] = None
-        done.append(replace(frames[index], **values))
-    return frames_node(done, sampled.header())
-
-
-@calcfunction
-def missing_frames(sampled: FramesData, known: List) -> FramesData:
-    """The sampled configurations whose identities are not known yet."""
-    have = set(known.get_list())
-    return frames_node([f for f in sampled.frames() if f.identity not in have], sampled.header())
-
-
-@calcfunction
-def merge_frames(sampled: FramesData, **computed: FramesData) -> FramesData:
-    """Computed frames in the order in which they were sampled."""
-    found = {frame.identity: frame for node in computed.values() for frame in node.frames()}
-    return frames_node([found[frame.identity] for frame in sampled.frames()], sampled.header())
-
-
-def known_frames(sampled: FramesData) -> list[FramesData]:
-    """Nodes of earlier batches that hold some of the sampled frames: the same work has the same identity."""
-    wanted = set(sampled.base.attributes.get("identities"))
-    query = QueryBuilder().append(
-        CalcJobNode,
-        filters={"attributes.process_label": "WorkerCalculation", "attributes.exit_status": 0},
-        tag="job",
-    )
-    # A corrected worker serves no old frames.
-    query.append(
-        Int, with_outgoing="job", edge_filters={"label": "task_version"},
-        filters={"attributes.value": task_version("forces")},
-    )  # fmt: skip
-    filters = {"attributes.engine": sampled.base.attributes.get("engine")}
-    query.append(
-        FramesData, with_incoming="job", edge_filters={"label": "result"}, filters=filters, tag="frames"
-    )
-    nodes = []
-    for node in query.order_by({"frames": {"id": "asc"}}).iterall():
-        have = wanted & set(node[0].base.attributes.get("identities"))
-        if have:
-            nodes.append(node[0])
-            wanted -= have
-    return nodes
-
-
-@calcfunction
-def split_atoms(frames: FramesData) -> FramesData:
-    """Move the energies of free atoms into the header: they are not configurations of the crystal."""
-    every = frames.frames()
-    atoms = {f.symbols[0]: f.energy for f in every if f.kind == "atom"}
-    return frames_node([f for f in every if f.kind != "atom"], {**frames.header(), "atomic_energies": atoms})
-
-
-@calcfunction
-def reference_cell(frames: FramesData) -> StructureData:
-    """The undisplaced conventional cell that the frames were made from."""
-    return StructureData(ase=structure_from_content(frames.header()["structure"]))
 
 
 class ReferenceWorkChain(WorkChain):
@@ -154,9 +61,9 @@ class ReferenceWorkChain(WorkChain):
         spec.outline(
             if_(cls.is_given)(cls.take_given).else_(
                 cls.sample,
-                if_(cls.is_batch)(cls.submit_batch, cls.take_batch).else_(
-                    while_(cls.frames_left)(cls.submit_frames), cls.take_frames
-                ),
+                if_(cls.is_batch)(
+                    cls.find_known, while_(cls.frames_missing)(cls.submit_batch, cls.take_batch), cls.merge
+                ).else_(while_(cls.frames_left)(cls.submit_frames), cls.take_frames),
             )
         )
 
@@ -185,32 +92,74 @@ class ReferenceWorkChain(WorkChain):
         return get_engine(self.inputs.parameters["engine"])
 
     def is_batch(self) -> bool:
-        """Whether the engine runs inside the batch worker."""
-        return self._engine().calculator is not None
+        """Whether frames are computed by the batch worker."""
+        given = self.inputs.parameters.get_dict()
+        return runs_in_batch(self._engine(), given.get("packed"), load_site(self.inputs.site.value))
+
+    def find_known(self) -> None:
+        """Take the frames that earlier batches have computed."""
+        self.ctx.parts = known_frames(self.ctx.sampled)
+        self.ctx.reached = 0
+        self.ctx.failed = None
+
+    def _missing(self) -> set[str]:
+        have = {identity for part in self.ctx.parts for identity in identities(part)}
+        return set(identities(self.ctx.sampled)) - have
+
+    def frames_missing(self) -> bool:
+        """Whether a batch is to be submitted: frames are missing, and the last batch got further."""
+        return self.ctx.failed is None and bool(self._missing())
 
     def submit_batch(self) -> None:
-        """Start one job for all frames that no earlier batch has computed."""
-        self.ctx.known = known_frames(self.ctx.sampled)
-        have = {identity for node in self.ctx.known for identity in node.base.attributes.get("identities")}
-        have &= set(self.ctx.sampled.base.attributes.get("identities"))
-        self.ctx.batch = None
-        if len(have) == self.ctx.sampled.base.attributes.get("n_frames"):
-            return
-        frames = missing_frames(self.ctx.sampled, List(sorted(have))) if have else self.ctx.sampled
+        """Start one job for all frames that are missing."""
+        wanted = set(identities(self.ctx.sampled))
+        missing = self._missing()
+        frames = self.ctx.sampled
+        if missing != wanted:
+            frames = missing_frames(frames, List(sorted(wanted - missing)))
         given = self.inputs.parameters.get_dict()
         parameters = Dict({"engine": given["engine"], "settings": given["settings"]})
-        inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": frames}, ranks=0)
+        inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": frames}, ranks=1)
+        options = batch_options(
+            load_site(self.inputs.site.value), self._engine(), given["settings"], len(missing)
+        )
+        inputs["metadata"] = {"options": options, "label": f"batch of {len(missing)} of {len(wanted)} frames"}
         self.to_context(batch=self.submit(WorkerCalculation, **inputs))
 
-    def take_batch(self) -> ExitCode | None:
-        """Hand on what the batch computed."""
+    def take_batch(self) -> None:
+        """Keep what the batch computed; it goes on with the rest in another job as long as each gets further."""
         batch = self.ctx.batch
-        if batch is not None and not batch.is_finished_ok:
-            return self.exit_codes.ERROR_JOB.format(message=job_failure(batch))
-        parts = [*self.ctx.known, *([] if batch is None else [batch.outputs.result])]
-        merged = merge_frames(self.ctx.sampled, **{f"part_{i}": node for i, node in enumerate(parts)})
-        self.out("result", split_atoms(merged))
-        return None
+        before = len(self._missing())
+        if "result" in batch.outputs:
+            self.ctx.parts.append(batch.outputs.result)
+        if batch.is_finished_ok:
+            return
+        message = job_failure(batch)
+        if batch.exit_status == PARTIAL and len(self._missing()) < before:
+            self.ctx.reached = 0
+            self.report(f"another job goes on: {message}")
+        elif batch.exit_status in DIED and frames_reached(batch) > self.ctx.reached:
+            # Its frames are in the scratch folder, where a job with the same inputs finds them.
+            self.ctx.reached = frames_reached(batch)
+            self.report(f"the job died and is started again: {message}")
+        else:
+            self.ctx.failed = (batch.exit_status, message)
+
+    def merge(self) -> ExitCode | None:
+        """Hand on all frames; those that are there also where some failed."""
+        if self.ctx.parts:
+            parts = {f"part_{index}": node for index, node in enumerate(self.ctx.parts)}
+            self.out("result", split_atoms(merge_frames(self.ctx.sampled, **parts)))
+        if self.ctx.failed is None:
+            return None
+        status, message = self.ctx.failed
+        if status != FRAMES:
+            return self.exit_codes.ERROR_JOB.format(message=message)
+        return self.exit_codes.ERROR_FRAMES.format(
+            failed=len(self._missing()),
+            total=len(set(identities(self.ctx.sampled))),
+            message=message.partition("the first: ")[2],
+        )
 
     def frames_left(self) -> bool:
         """Whether frames wait to be submitted."""
@@ -222,12 +171,12 @@ class ReferenceWorkChain(WorkChain):
         site = load_site(self.inputs.site.value)
         engine = self._engine()
         code = program_code(site, engine.program)
-        frames = self.ctx.sampled.frames()
-        stop = min(len(frames), self.ctx.next + site.n_in_flight(given.get("max_in_flight")))
+        kinds = [frame.kind for frame in self.ctx.sampled.iter_frames()]
+        stop = min(len(kinds), self.ctx.next + site.n_in_flight(given.get("max_in_flight")))
         for index in range(self.ctx.next, stop):
             structure = frame_structure(self.ctx.sampled, Int(index))
-            process, inputs = engine.job(structure, frames[index].kind, given["settings"], code)
-            inputs.setdefault("metadata", {})["label"] = f"frame {index + 1} of {len(frames)}"
+            process, inputs = engine.job(structure, kinds[index], given["settings"], code)
+            inputs.setdefault("metadata", {})["label"] = f"frame {index + 1} of {len(kinds)}"
             self.to_context(frames=append_(self.submit(process, **inputs)))
         self.ctx.next = stop
 
@@ -259,6 +208,7 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
         "sampling": reference["sampling"],
         "seed": study["seed"],
         "max_in_flight": study["max_in_flight"],
+        "packed": reference.get("packed"),
     }
 
 
@@ -270,8 +220,9 @@ def _needs(study: Mapping[str, Any]) -> str:
     counts = (
         f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
     )
-    one = get_engine(reference["engine"]).job is not None
-    return f"{counts} by {reference['engine']}, {'one job a frame' if one else 'one job for all'}"
+    site = load_site(study["site"])
+    batch = runs_in_batch(get_engine(reference["engine"]), reference.get("packed"), site)
+    return f"{counts} by {reference['engine']}, {'one job for all' if batch else 'one job a frame'}"
 
 
 STAGE = Stage(

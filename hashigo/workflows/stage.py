@@ -14,7 +14,7 @@ from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, Structu
 from hashigo.calculators.calculation import WorkerCalculation, task_version
 from hashigo.calculators.data import QuantitiesData
 from hashigo.errors import HashigoError
-from hashigo.scheduler_profiles.computers import worker_code, worker_options
+from hashigo.scheduler_profiles.computers import job_options, worker_code
 from hashigo.scheduler_profiles.model import load_site
 
 GATE_EXIT = 430
@@ -171,7 +171,7 @@ def worker_inputs(
         "task_version": Int(task_version(task)),
         "parameters": parameters,
         "files": files,
-        "metadata": {"options": worker_options(site, ranks or site.n_cores()), "label": task},
+        "metadata": {"options": job_options(site, ranks or site.n_cores()), "label": task},
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 
 import pytest
 from aiida import orm
@@ -15,6 +17,8 @@ from hashigo.calculators.data import FramesData, QuantitiesData
 from hashigo.calculators.frames import write_frames
 from hashigo.calculators.sampling import sample
 from hashigo.errors import InputError
+from hashigo.scheduler_profiles.computers import get_computer
+from hashigo.scheduler_profiles.model import load_site
 from hashigo.workflows.stage import worker_inputs
 
 SAMPLING = {
@@ -27,6 +31,11 @@ SAMPLING = {
 def frames(aiida_profile, tmp_path, diamond):
     write_frames(tmp_path / "frames.h5", sample(diamond, SAMPLING, 0, "s"), {"engine": "tersoff"})
     return FramesData(tmp_path / "frames.h5")
+
+
+def partial_results():
+    """Folder where jobs of the test's computer keep what they have computed."""
+    return Path(get_computer(load_site("local")).get_workdir()) / "partial"
 
 
 def inputs(frames, ranks=1, engine="tersoff"):
@@ -42,6 +51,7 @@ def test_a_job_gives_checked_frames_and_statistics(frames):
     assert outputs["result"].base.attributes.get("n_frames") == 3
     assert outputs["statistics"]["wall_time_s"] > 0
     # Physical content only: a second computation is the same node content.
+    shutil.rmtree(partial_results())
     again, _ = run_get_node(WorkerCalculation, **inputs(frames))
     assert again["result"].base.caching.get_hash() == outputs["result"].base.caching.get_hash()
 
@@ -63,8 +73,12 @@ def test_a_failure_is_a_sentence_and_never_served_from_the_cache(frames):
     with enable_caching():
         _, first = run_get_node(WorkerCalculation, **inputs(frames, engine="emt"))
         _, second = run_get_node(WorkerCalculation, **inputs(frames, engine="emt"))
-    assert first.exit_status == 440
-    assert "could not compute frame 0" in first.exit_message
+    assert first.exit_status == 441
+    assert first.exit_message.startswith(
+        "3 of 3 frames failed; the first: frame 0: NotImplementedError: No EMT-"
+    )
+    assert "result" not in first.outputs
+    assert "log" in first.outputs
     assert not second.base.caching.is_created_from_cache
 
 

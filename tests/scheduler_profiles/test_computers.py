@@ -11,10 +11,10 @@ from hashigo.errors import MissingComponent
 from hashigo.scheduler_profiles import computers
 from hashigo.scheduler_profiles.computers import (
     get_computer,
+    job_options,
     mpi_works,
     program_code,
     worker_code,
-    worker_options,
 )
 from hashigo.scheduler_profiles.model import load_site
 
@@ -47,10 +47,10 @@ def test_a_missing_program_is_named(aiida_profile):
 def test_mpi_works_where_a_launcher_is(require_program, aiida_profile):
     require_program("mpirun", "openmpi-bin")
     assert mpi_works(load_site("local"))
-    options = worker_options(load_site("local").model_copy(update={"cores": 2}), 2)
+    options = job_options(load_site("local").model_copy(update={"cores": 2}), 2)
     assert options["withmpi"] is True
     assert options["resources"]["num_mpiprocs_per_machine"] == 2
-    serial = worker_options(load_site("local"), 1)
+    serial = job_options(load_site("local"), 1)
     assert serial["withmpi"] is False
 
 

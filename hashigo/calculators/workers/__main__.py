@@ -11,16 +11,26 @@ import time
 import traceback
 from pathlib import Path
 
-from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.job import FramesFailed, Job, NotWritten, PartialResult
 from hashigo.errors import HashigoError, InputError, MissingComponent, WorkerError
 
 ERROR_FILE = "error.json"
 STATISTICS_FILE = "statistics.json"
 
 
+#: The kinds of error that a job may end with, the more special first.
+KINDS = (PartialResult, FramesFailed, NotWritten, InputError, MissingComponent, WorkerError, HashigoError)
+
+
+def _cpu_time() -> float:
+    """CPU time of this process and of the programs it has waited for, s."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def _write_statistics(job: Job, path: Path, wall: float) -> None:
     """Times and ranks, kept beside the result: they are no physics."""
-    cpu = sum(job.comm.allgather(time.process_time()))
+    cpu = sum(job.comm.allgather(_cpu_time()))
     if job.is_root:
         content = {"wall_time_s": round(wall, 3), "cpu_time_s": round(cpu, 3), "ranks": job.comm.size}
         path.write_text(json.dumps(content), encoding="utf-8")
@@ -55,11 +65,7 @@ def main(path: Path) -> int:
         run_task(job)
         _write_statistics(job, path.with_name(STATISTICS_FILE), time.monotonic() - begin)
     except HashigoError as error:
-        kind = next(
-            k.__name__
-            for k in (InputError, MissingComponent, WorkerError, HashigoError)
-            if isinstance(error, k)
-        )
+        kind = next(k.__name__ for k in KINDS if isinstance(error, k))
         _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})
         print("\n".join(error.lines()), file=sys.stderr)
         return error.exit_code

@@ -1,66 +1,160 @@
-"""Energies, forces and stresses of many frames by an in-process engine, shared among MPI ranks."""
+"""The batch: energies, forces and stresses of many frames by an in-process engine, shared among MPI ranks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 
-from ase.calculators.calculator import CalculatorError, PropertyNotImplementedError
-
-from hashigo.calculators.engines import Workspace, get_engine
-from hashigo.calculators.frames import Frame, read_frames, read_header, write_frames
-from hashigo.calculators.workers.job import Job
+from hashigo.calculators.engines import Engine, Workspace, get_engine
+from hashigo.calculators.frames import Frame, iter_frames, read_header
+from hashigo.calculators.workers.evaluation import Evaluator, free_command
+from hashigo.calculators.workers.farm import Queue, compute_alone, manage, work
+from hashigo.calculators.workers.frame_store import FrameStore, Record, Reserve, clean, in_order
+from hashigo.calculators.workers.job import FramesFailed, Job, PartialResult
+from hashigo.calculators.workers.stopping import Stop
 from hashigo.errors import WorkerError
 
-TASK_VERSION = 1
+TASK_VERSION = 2
+
+LOG_FILE = "log.jsonl.gz"
 
 
 def run(job: Job) -> None:
-    """Compute every frame of the input `frames`.
+    """Compute every frame of the input `frames` that an earlier try has not.
 
-    Parameters are `engine` (its name) and `settings` (complete). Rank r computes frames r, r + size, …
+    Parameters are `engine` (its name) and `settings` (complete). Rank 0 reads and writes, and computes only when it is
+    alone. The result holds the frames that could be computed, in the order of the input.
 
     Raises:
-        WorkerError: names the frame that the engine could not compute.
+        PartialResult: when a signal or the walltime ended it before all frames were tried.
+        FramesFailed: when some frames could not be computed.
+        NotWritten: when the disk is full.
     """
     engine = get_engine(job.parameters["engine"])
     if engine.calculator is None:
         raise WorkerError(f"engine '{engine.name}' does not run inside the batch")
-    calculator = engine.calculator(job.parameters["settings"], Workspace())
-    frames = read_frames(job.inputs["frames"])
-    own = range(job.comm.rank, len(frames), job.comm.size)
-    done: dict[int, Frame] = {}
-    for count, index in enumerate(own, start=1):
-        done[index] = evaluate(frames[index], calculator, engine.title, index)
-        job.progress(count, len(own), "frames")
-    parts = job.comm.gather(done, root=0)
-    if job.is_root:
-        merged = {index: frame for part in parts for index, frame in part.items()}
-        write_frames(job.output, [merged[i] for i in range(len(frames))], read_header(job.inputs["frames"]))
+    with Stop(job.walltime, job.begun) as stop:
+        if job.comm.size > 1 and not job.is_root:
+            with _Workplace(job, engine) as evaluator:
+                work(job.comm, evaluator, stop)
+        else:
+            _Batch(job, engine, stop).run()
 
 
-def evaluate(frame: Frame, calculator: object, origin: str, index: int) -> Frame:
-    """Fill in what an ASE calculator says of a frame.
+class _Workplace:
+    """A rank's own folder with its evaluator; the folder is removed when it is done."""
+
+    def __init__(self, job: Job, engine: Engine) -> None:
+        self._folder = job.output.parent / f"rank-{job.comm.rank}"
+        workspace = Workspace(self._folder, free_command(job.program))
+        self._evaluator = Evaluator(engine, job.parameters["settings"], workspace)
+
+    def __enter__(self) -> Evaluator:
+        self._folder.mkdir(exist_ok=True)
+        return self._evaluator
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def inputs_hash(job: Job, engine: Engine) -> str:
+    """Name of a job's partial results: equal for jobs that compute the same.
 
     Args:
-        frame: the configuration.
-        calculator: ASE calculator; it is kept between frames.
-        origin: what to note as the frame's origin.
-        index: of the frame, for messages.
-
-    Raises:
-        WorkerError: when the calculator fails.
+        job: with the input `frames`.
+        engine: that computes.
     """
-    atoms = frame.atoms()
-    atoms.calc = calculator
-    try:
-        stress = None if frame.kind == "atom" else atoms.get_stress()
-        return replace(
-            frame,
-            energy=float(atoms.get_potential_energy()),
-            forces=atoms.get_forces(),
-            stress=stress,
-            origin=origin,
-            stored_identity=frame.identity,
-        )
-    except (CalculatorError, PropertyNotImplementedError, NotImplementedError, KeyError) as error:
-        raise WorkerError(f"{origin} could not compute frame {index}: {error!r}") from error
+    digest = hashlib.sha256(f"forces {TASK_VERSION} {engine.signature(job.parameters['settings'])}".encode())
+    with job.inputs["frames"].open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:32]
+
+
+class _Batch:
+    """What rank 0 does."""
+
+    def __init__(self, job: Job, engine: Engine, stop: Stop) -> None:
+        self._job = job
+        self._engine = engine
+        self._stop = stop
+        self._path = job.inputs["frames"]
+        # Equal frames are computed once.
+        self._sizes = {frame.identity: len(frame.symbols) for frame in iter_frames(self._path)}
+        self._identities = list(self._sizes)
+        self._begun = time.monotonic()
+        self._n_new = 0
+
+    def run(self) -> None:
+        """Compute, save, and tell how it ended."""
+        header = read_header(self._path)
+        folder = self._job.partial_results
+        clean(folder)
+        with Reserve(self._job.output.with_name("reserve")):
+            with FrameStore(folder / inputs_hash(self._job, self._engine), header) as store:
+                self._compute(store)
+                store.save(self._job.output, self._identities, header)
+                store.save_log(self._job.output.with_name(LOG_FILE))
+            self._conclude(store)
+
+    def _compute(self, store: FrameStore) -> None:
+        queue = self._queue([i for i in self._identities if i not in store.done])
+
+        def take(records: Sequence[Record]) -> None:
+            for record in records:
+                if not record.error:
+                    queue.measured(record.n_atoms, record.seconds)
+            store.add(records)
+            self._n_new += len(records)
+            self._tell(store)
+
+        self._tell(store)
+        if self._job.comm.size > 1:
+            manage(self._job.comm, queue, take, self._stop)
+        else:
+            with _Workplace(self._job, self._engine) as evaluator:
+                compute_alone(queue, evaluator, take, self._stop)
+
+    def _queue(self, missing: list[str]) -> Queue[tuple[int, Frame]]:
+        """The longest first: at the end no rank waits long for another."""
+        cost = self._engine.cost
+        missing.sort(key=lambda identity: -cost(self._sizes[identity]))
+        place = {identity: index for index, identity in enumerate(self._identities)}
+
+        def tasks() -> Iterator[tuple[int, Frame]]:
+            for frame in in_order([self._path], missing):
+                yield place[frame.identity], frame
+
+        return Queue(tasks(), [self._sizes[identity] for identity in missing], cost)
+
+    def _tell(self, store: FrameStore) -> None:
+        done, total = len(store.done) + len(store.failed), len(self._sizes)
+        rate = self._n_new / max(time.monotonic() - self._begun, 1e-9)
+        self._job.progress(done, total, f"{done} of {total} frames{rate_text(rate)}")
+
+    def _conclude(self, store: FrameStore) -> None:
+        total, failed = len(self._sizes), store.failed
+        left = total - len(store.done) - len(failed)
+        if left:
+            why = self._stop.reason or "the next frame would take longer than the rest of the walltime"
+            raise PartialResult(f"{left} of {total} frames are left to be computed: {why}")
+        if failed:
+            first = min(failed)
+            raise FramesFailed(
+                f"{len(failed)} of {total} frames failed; the first: frame {first}: {failed[first]}",
+                fix="all others are kept; the job's log tells of each",
+            )
+
+
+def rate_text(rate: float) -> str:
+    """Speed of a batch, as people read it; "" when nothing was computed.
+
+    Args:
+        rate: frames a second, 1/s.
+    """
+    for seconds, unit in ((1, "s"), (60, "min"), (3600, "h")):
+        if rate * seconds >= 1:
+            return f", {rate * seconds:.3g}/{unit}"
+    return ""

@@ -9,9 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hashigo.errors import InputError
+from hashigo.errors import InputError, WorkerError
 
 PROGRESS_FILE = "progress.json"
+
+
+class PartialResult(WorkerError):
+    """A signal or the walltime ended the job early; its result holds what was computed."""
+
+
+class FramesFailed(WorkerError):
+    """Some frames could not be computed; the result holds all others."""
+
+
+class NotWritten(WorkerError):
+    """A file could not be written, as on a full disk; the next try finds what was written before."""
 
 
 class SerialComm:
@@ -70,6 +82,10 @@ class Job:
         inputs: input files by name.
         output: the result file to write.
         threads: number of threads each rank may use.
+        scratch: folder where partial results of all jobs are kept; by default one beside the result.
+        walltime: longest time of the job, s; None where it has no limit.
+        program: what an engine of the batch starts, with its launcher, word by word; empty for none.
+        begun: when the job began, by `time.monotonic`, s.
     """
 
     task: str
@@ -79,6 +95,10 @@ class Job:
     threads: int = 1
     comm: Any = field(default_factory=SerialComm)
     progress_path: Path | None = None
+    scratch: Path | None = None
+    walltime: float | None = None
+    program: tuple[str, ...] = ()
+    begun: float = field(default_factory=lambda: time.monotonic() - time.process_time())
     _told: float = 0.0
 
     @classmethod
@@ -98,6 +118,9 @@ class Job:
                 threads=int(content.get("threads", 1)),
                 comm=world(),
                 progress_path=path.parent / PROGRESS_FILE,
+                scratch=path.parent / content["scratch"] if content.get("scratch") else None,
+                walltime=float(content["walltime"]) if content.get("walltime") else None,
+                program=tuple(content.get("program", ())),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path.name} is not a worker's job file: {error!r}") from None
@@ -110,6 +133,11 @@ class Job:
     def is_root(self) -> bool:
         """Whether this is the rank that reads, writes and tells."""
         return bool(self.comm.rank == 0)
+
+    @property
+    def partial_results(self) -> Path:
+        """Folder of the partial results of all jobs."""
+        return self.output.parent / "partial" if self.scratch is None else self.scratch
 
     def progress(self, done: float, total: float, text: str = "") -> None:
         """Tell how far the job is, at most twice a second.
