@@ -84,6 +84,7 @@ class Engine:
             job(structure_node, kind of frame, settings, code).
         outputs: labels of the outputs that `read` needs.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
+        fill: settings with what follows from others, e.g. the SHA-256 of files they name.
         check: raises HashigoError when settings or installation cannot serve these elements.
         licensed: files that may not leave the machine, from (settings, elements): name -> SHA-256.
         cost: relative cost of a frame, from (number of atoms, dimensionless); frames are handed out by it.
@@ -103,6 +104,7 @@ class Engine:
     job: Callable[..., Any] | None = None
     outputs: tuple[str, ...] = ()
     read: Callable[..., Any] | None = None
+    fill: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: dict(settings)
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
     licensed: Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, str]] = lambda settings, elements: {}
     cost: Callable[[int], float] = lambda n_atoms: float(n_atoms)
@@ -133,7 +135,7 @@ class Engine:
             elif not isinstance(value, type(setting.default)) and setting.default is not None:
                 raise InputError(f"{where}.{name} is {value!r}, expected like {setting.default!r}")
             out[name] = value
-        return out
+        return self.fill(out)
 
     def physics(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the complete settings that change the numbers."""

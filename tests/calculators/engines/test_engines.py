@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from hashigo.calculators.engines import engine_names, get_engine
+from hashigo.calculators.engines import Workspace, engine_names, get_engine
 from hashigo.errors import InputError
 
 
@@ -14,8 +14,8 @@ def test_registered_engines():
     assert {"quantum_espresso", "tersoff", "emt"} <= set(engine_names())
     assert get_engine("quantum_espresso").first_principles
     assert not get_engine("tersoff").first_principles
-    with pytest.raises(InputError, match="'vasp' is not known"):
-        get_engine("vasp")
+    with pytest.raises(InputError, match="'wasp' is not known"):
+        get_engine("wasp")
 
 
 def test_settings_take_units_and_name_mistakes():
@@ -46,14 +46,14 @@ def test_elements_are_checked():
 
 def test_tersoff_silicon_has_its_published_cohesive_energy():
     atoms = bulk("Si", "diamond", 5.432, cubic=True)
-    atoms.calc = get_engine("tersoff").calculator({})
+    atoms.calc = get_engine("tersoff").calculator({}, Workspace())
     # Tersoff (1988), set T3: 4.63 eV/atom at 5.432 Å.
     assert atoms.get_potential_energy() / 8 == pytest.approx(-4.63, abs=0.005)
     assert np.abs(atoms.get_stress()).max() < 1e-4
 
 
 def test_emt_energy_is_additive():
-    calculator = get_engine("emt").calculator({})
+    calculator = get_engine("emt").calculator({}, Workspace())
     cell = bulk("Al", cubic=True)
     cell.calc = calculator
     single = cell.get_potential_energy()
