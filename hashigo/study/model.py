@@ -62,7 +62,7 @@ class Author(Section):
 class Structure(Section):
     """The crystal."""
 
-    file: str = Field(description="CIF, POSCAR or extended XYZ file, relative to the study.")
+    file: str = Field(description="CIF, POSCAR, extended XYZ or phonopy YAML file, relative to the study.")
     tolerance: Length = Field(1e-3, gt=0, description="Distance within which symmetry is looked for, Å.")
 
 
@@ -85,7 +85,10 @@ class Sampling(Section):
 class Reference(Section):
     """Where forces come from: a file of frames, or an engine."""
 
-    data: str | None = Field(None, description="Frames file (HDF5), relative to the study; excludes engine.")
+    data: str | None = Field(
+        None,
+        description="File of frames in any format of `hashigo frames convert`, relative to the study; excludes engine.",
+    )
     engine: str | None = Field(None, description="Engine that computes the frames; see the docs for names.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The engine's settings, by name.")
     sampling: Sampling = Field(default_factory=Sampling, description="Configurations the engine computes.")

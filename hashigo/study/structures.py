@@ -13,12 +13,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.errors import InputError
+from hashigo.study.phonopy_yaml import is_phonopy_name, unit_cell
 
 Floats = NDArray[np.float64]
 
 
 def read_structure_file(path: Path) -> Atoms:
-    """Read a CIF, POSCAR or extended XYZ file.
+    """Read a CIF, POSCAR or extended XYZ file, or the unit cell of a YAML file of phonopy or phono3py.
 
     Raises:
         InputError: when the file is missing, unreadable, empty or not periodic in three directions.
@@ -30,19 +31,22 @@ def read_structure_file(path: Path) -> Atoms:
         raise InputError(f"{path} is a folder, and a structure file was expected", fix="check the path")
     if not path.is_file():
         raise InputError(f"structure file {path} does not exist", fix="check the path")
+    if is_phonopy_name(path):
+        return unit_cell(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             atoms = read(path)
     except UnknownFileTypeError:
         raise InputError(
-            f"{path.name} is of no known structure format", fix="use a CIF, a POSCAR or an extended XYZ file"
+            f"{path.name} is of no known structure format",
+            fix="use a CIF, a POSCAR, an extended XYZ or a phonopy YAML file",
         ) from None
     except Exception as error:  # ASE's readers raise whatever their parsing meets
         reason = str(error) or type(error).__name__
         raise InputError(
             f"{path.name} cannot be read as a structure: {reason}",
-            fix="use a CIF, a POSCAR or an extended XYZ file",
+            fix="use a CIF, a POSCAR, an extended XYZ or a phonopy YAML file",
         ) from None
     if isinstance(atoms, list) or len(atoms) == 0:
         raise InputError(f"{path.name} holds no structure")

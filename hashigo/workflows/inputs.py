@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from ase import Atoms
 
 from hashigo.calculators.engines import get_engine
-from hashigo.calculators.frames import read_frames, read_header
+from hashigo.calculators.formats import find_format, read_source
+from hashigo.calculators.formats.unit_cell import with_unit_cell
+from hashigo.calculators.frames import iter_frames, read_header, write_frames
 from hashigo.errors import InputError, MissingComponent
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
@@ -31,12 +34,14 @@ class Prepared:
         content: the study as plain values, with the engine's settings complete.
         structure: as in the user's file.
         frames: file of reference frames, or None when an engine computes them.
+        scratch: folder of a file that was converted; it is deleted with this object.
     """
 
     study: Study
     content: dict[str, Any]
     structure: Atoms
     frames: Path | None
+    scratch: Any = field(default=None, repr=False, compare=False)
 
 
 def prepare(study: Study) -> Prepared:
@@ -56,16 +61,18 @@ def prepare(study: Study) -> Prepared:
     standard = standardise(structure, study.structure.tolerance)
     _check_sizes(study, len(standard))
     content = study.model_dump(mode="json")
-    frames = None
+    frames = scratch = None
     if study.reference.data:
-        frames = study.path(study.reference.data)
-        _check_frames(frames, standard, study)
+        given = study.path(study.reference.data)
+        scratch = tempfile.TemporaryDirectory(prefix="hashigo-")
+        frames = _converted(given, Path(scratch.name), [structure, standard])
+        _check_frames(frames, given.name, standard, study)
     else:
         assert study.reference.engine is not None
         engine = get_engine(study.reference.engine)
         content["reference"]["settings"] = engine.complete(study.reference.settings)
         engine.check(content["reference"]["settings"], sorted(set(standard.get_chemical_symbols())))
-    return Prepared(study, content, structure, frames)
+    return Prepared(study, content, structure, frames, scratch)
 
 
 def _check_sizes(study: Study, n_atoms: int) -> None:
@@ -83,33 +90,44 @@ def _check_sizes(study: Study, n_atoms: int) -> None:
             )
 
 
-def _check_frames(path: Path, standard: Atoms, study: Study) -> None:
-    frames = read_frames(path)
+def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:
+    """The file itself, or frames of another format as a file of the project's own; equal content gives equal files."""
+    form = None if path.is_dir() or not path.is_file() else find_format(path)
+    if form is None or form.name == "hdf5":
+        return path
+    source = with_unit_cell(lambda: read_source(path), cells)
+    frames = folder / "frames.h5"
+    write_frames(frames, source.frames, source.header)
+    return frames
+
+
+def _check_frames(path: Path, name: str, standard: Atoms, study: Study) -> None:
     elements = set(standard.get_chemical_symbols())
-    for index, frame in enumerate(frames):
+    count = 0
+    for index, frame in enumerate(iter_frames(path)):
         if frame.kind == "atom":
             continue  # a free atom: its energy is the zero of the potential's energies
+        count += 1
         if set(frame.symbols) != elements:
             raise InputError(
-                f"frame {index} of {path.name} holds {_list(set(frame.symbols))}, "
+                f"frame {index} of {name} holds {_list(set(frame.symbols))}, "
                 f"but {study.structure.file} holds {_list(elements)}",
                 fix="give the structure that the frames belong to (structure.file), or its frames (reference.data)",
             )
-        if frame.energy is None or frame.forces is None:
-            what = "energy" if frame.energy is None else "forces"
-            raise InputError(f"frame {index} of {path.name} has no {what}", fix="leave it out or compute it")
-    crystal = [frame for frame in frames if frame.kind != "atom"]
-    if len(crystal) < MIN_FRAMES and study.until not in ("structure", "reference"):
+        if frame.forces is None:
+            raise InputError(f"frame {index} of {name} has no forces", fix="leave it out or compute it")
+    if count < MIN_FRAMES and study.until not in ("structure", "reference"):
         raise InputError(
-            f"{path.name} holds {len(crystal)} frames of the crystal, too few to train on and to test with",
+            f"{name} holds {count} frames of the crystal, too few to train on and to test with",
             fix=f"give at least {MIN_FRAMES}",
         )
     header = read_header(path)
     if "structure" in header:
-        reason = difference(standardise(structure_from_content(header["structure"])), standard)
+        own = standardise(structure_from_content(header["structure"]), study.structure.tolerance)
+        reason = difference(own, standard)
         if reason:
             raise InputError(
-                f"{study.structure.file} is not the crystal of {path.name}: {reason}",
+                f"{study.structure.file} is not the crystal of {name}: {reason}",
                 fix="give the structure that the frames belong to (structure.file), or its frames (reference.data)",
             )
 

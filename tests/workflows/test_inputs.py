@@ -54,7 +54,7 @@ def test_engine_settings_are_completed(place):
     [
         ({"structure": "no.cif"}, r"no\.cif does not exist"),
         ({"reference": "no.h5"}, r"no\.h5 does not exist"),
-        ({"reference": "si.cif"}, r"si\.cif cannot be read as HDF5"),
+        ({"reference": "si.cif"}, r"si\.cif is of no known format of frames"),
         ({"phonons": "{supercell: [10, 10, 10]}"}, r"phonons\.supercell makes a cell of 8000 atoms"),
         ({"reference": "."}, "is a folder"),
         ({"structure": "."}, "is a folder"),
