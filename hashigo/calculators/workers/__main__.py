@@ -11,7 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
-from hashigo.calculators.workers.job import FramesFailed, Job, NotWritten, PartialResult
+from hashigo.calculators.workers.job import FramesFailed, Incomplete, Job, NotWritten, PartialResult
 from hashigo.errors import HashigoError, InputError, MissingComponent, WorkerError
 
 ERROR_FILE = "error.json"
@@ -20,6 +20,10 @@ STATISTICS_FILE = "statistics.json"
 
 #: The kinds of error that a job may end with, the more special first.
 KINDS = (PartialResult, FramesFailed, NotWritten, InputError, MissingComponent, WorkerError, HashigoError)
+
+
+#: What ended the job. HDF5 may crash when a file is let go whose writing failed, and the error's traceback holds it.
+_ERRORS: list[HashigoError] = []
 
 
 def _cpu_time() -> float:
@@ -62,12 +66,17 @@ def main(path: Path) -> int:
     begin = time.monotonic()
     try:
         job = Job.read(path)
-        run_task(job)
+        try:
+            run_task(job)
+        except Incomplete as error:
+            if not error.in_order:
+                raise
+            # All ranks end by themselves, with status 0: a launcher would kill the others if one ended with another.
+            _tell(path, error)
         _write_statistics(job, path.with_name(STATISTICS_FILE), time.monotonic() - begin)
     except HashigoError as error:
-        kind = next(k.__name__ for k in KINDS if isinstance(error, k))
-        _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})
-        print("\n".join(error.lines()), file=sys.stderr)
+        _ERRORS.append(error)
+        _tell(path, error)
         return error.exit_code
     except (
         Exception
@@ -76,6 +85,12 @@ def main(path: Path) -> int:
         _write_error(path, {"kind": "WorkerError", "message": f"{type(error).__name__}: {error}", "fix": ""})
         return WorkerError.exit_code
     return 0
+
+
+def _tell(path: Path, error: HashigoError) -> None:
+    kind = next(k.__name__ for k in KINDS if isinstance(error, k))
+    _write_error(path, {"kind": kind, "message": error.message, "fix": error.fix})
+    print("\n".join(error.lines()), file=sys.stderr)
 
 
 def _write_error(path: Path, content: dict[str, str]) -> None:
@@ -93,4 +108,8 @@ if __name__ == "__main__":
         status = 1
     if status and "mpi4py.MPI" in sys.modules:
         sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
+    if _ERRORS:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,9 +59,17 @@ class Evaluator:
         engine: that computes.
         settings: complete.
         workspace: of this rank.
+        begin: told the identity of each frame before it is computed.
     """
 
-    def __init__(self, engine: Engine, settings: Mapping[str, Any], workspace: Workspace) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Mapping[str, Any],
+        workspace: Workspace,
+        begin: Callable[[str], None] = lambda identity: None,
+    ) -> None:
+        self._begin = begin
         self._engine = engine
         self._settings = settings
         self._workspace = workspace
@@ -78,6 +86,7 @@ class Evaluator:
         version, converged, result = "", None, None
         error = overlap(frame)
         if not error:
+            self._begin(frame.identity)
             atoms = self._atoms(frame)
             try:
                 result = _computed(atoms, frame)

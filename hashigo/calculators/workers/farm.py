@@ -166,7 +166,7 @@ def _compute(
     yield results, True
 
 
-def manage(comm: Any, queue: Queue[Any], take: Callable[[list[Any]], None], stop: Stop) -> None:
+def manage(comm: Any, queue: Queue[Any], take: Callable[[list[Any]], None], stop: Stop) -> bool:
     """Hand out all tasks to the other ranks, and take their results.
 
     Args:
@@ -174,6 +174,9 @@ def manage(comm: Any, queue: Queue[Any], take: Callable[[list[Any]], None], stop
         queue: of tasks.
         take: called with results as they arrive.
         stop: when to stop handing out; results of the frames in flight are awaited for as long as it allows.
+
+    Returns:
+        Whether all ranks have ended their work.
     """
     workers = range(1, comm.size)
     flying = dict.fromkeys(workers, 0)
@@ -194,11 +197,12 @@ def manage(comm: Any, queue: Queue[Any], take: Callable[[list[Any]], None], stop
         if not any(flying.values()) and not results:
             break  # all are done, or none that is left would end in time
         if stop.reason and stop.time_left < -LAST_RESULTS:
-            return  # who has not answered by now computes something that cannot be cut
+            return False  # who has not answered by now computes something that cannot be cut
         if not results:
             time.sleep(LOOK)
     for rank in workers:
         comm.send([], dest=rank, tag=_WORK)
+    return True
 
 
 def _arrived(comm: Any, flying: dict[int, int]) -> list[Any]:

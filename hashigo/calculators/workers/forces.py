@@ -6,11 +6,14 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from hashigo.calculators.engines import Engine, Workspace, get_engine
 from hashigo.calculators.frames import Frame, iter_frames, read_header
 from hashigo.calculators.workers.evaluation import Evaluator, free_command
 from hashigo.calculators.workers.farm import Queue, compute_alone, manage, work
+from hashigo.calculators.workers.flight import FlightRecorder, casualties, forget_casualties
 from hashigo.calculators.workers.frame_store import FrameStore, Record, Reserve, clean, in_order
 from hashigo.calculators.workers.job import FramesFailed, Job, PartialResult
 from hashigo.calculators.workers.stopping import Stop
@@ -35,28 +38,28 @@ def run(job: Job) -> None:
     engine = get_engine(job.parameters["engine"])
     if engine.calculator is None:
         raise WorkerError(f"engine '{engine.name}' does not run inside the batch")
+    folder = None
+    if job.is_root:
+        folder = job.partial_results / inputs_hash(job, engine)
+        casualties(folder)  # before the ranks begin their notes anew
+    folder = job.comm.bcast(folder)
     with Stop(job.walltime, job.begun) as stop:
         if job.comm.size > 1 and not job.is_root:
-            with _Workplace(job, engine) as evaluator:
+            with _workplace(job, engine, folder) as evaluator:
                 work(job.comm, evaluator, stop)
         else:
-            _Batch(job, engine, stop).run()
+            _Batch(job, engine, stop, folder).run()
 
 
-class _Workplace:
-    """A rank's own folder with its evaluator; the folder is removed when it is done."""
-
-    def __init__(self, job: Job, engine: Engine) -> None:
-        self._folder = job.output.parent / f"rank-{job.comm.rank}"
-        workspace = Workspace(self._folder, free_command(job.program))
-        self._evaluator = Evaluator(engine, job.parameters["settings"], workspace)
-
-    def __enter__(self) -> Evaluator:
-        self._folder.mkdir(exist_ok=True)
-        return self._evaluator
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+@contextmanager
+def _workplace(job: Job, engine: Engine, partial: Path) -> Iterator[Evaluator]:
+    """A rank's evaluator with a folder of its own, which is removed when it is done."""
+    folder = job.output.parent / f"rank-{job.comm.rank}"
+    folder.mkdir(exist_ok=True)
+    workspace = Workspace(folder, free_command(job.program))
+    with FlightRecorder(partial, job.comm.rank) as recorder:
+        yield Evaluator(engine, job.parameters["settings"], workspace, recorder.begin)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def inputs_hash(job: Job, engine: Engine) -> str:
@@ -76,7 +79,8 @@ def inputs_hash(job: Job, engine: Engine) -> str:
 class _Batch:
     """What rank 0 does."""
 
-    def __init__(self, job: Job, engine: Engine, stop: Stop) -> None:
+    def __init__(self, job: Job, engine: Engine, stop: Stop, folder: Path) -> None:
+        self._folder = folder
         self._job = job
         self._engine = engine
         self._stop = stop
@@ -86,21 +90,24 @@ class _Batch:
         self._identities = list(self._sizes)
         self._begun = time.monotonic()
         self._n_new = 0
+        self._in_order = True
 
     def run(self) -> None:
         """Compute, save, and tell how it ended."""
         header = read_header(self._path)
-        folder = self._job.partial_results
-        clean(folder)
+        clean(self._job.partial_results)
         with Reserve(self._job.output.with_name("reserve")):
-            with FrameStore(folder / inputs_hash(self._job, self._engine), header) as store:
+            with FrameStore(self._folder, header) as store:
+                self._note_casualties(store)
                 self._compute(store)
+                self._note_casualties(store)
                 store.save(self._job.output, self._identities, header)
                 store.save_log(self._job.output.with_name(LOG_FILE))
             self._conclude(store)
 
     def _compute(self, store: FrameStore) -> None:
-        queue = self._queue([i for i in self._identities if i not in store.done])
+        tried = store.done | {self._identities[index] for index in store.failed}
+        queue = self._queue([identity for identity in self._identities if identity not in tried])
 
         def take(records: Sequence[Record]) -> None:
             for record in records:
@@ -112,10 +119,18 @@ class _Batch:
 
         self._tell(store)
         if self._job.comm.size > 1:
-            manage(self._job.comm, queue, take, self._stop)
+            self._in_order = manage(self._job.comm, queue, take, self._stop)
         else:
-            with _Workplace(self._job, self._engine) as evaluator:
+            with _workplace(self._job, self._engine, self._folder) as evaluator:
                 compute_alone(queue, evaluator, take, self._stop)
+
+    def _note_casualties(self, store: FrameStore) -> None:
+        place = {identity: index for index, identity in enumerate(self._identities)}
+        store.add(
+            Record(place[identity], identity, None, 0.0, self._sizes[identity], error=sentence)
+            for identity, sentence in casualties(self._folder).items()
+            if identity in place and place[identity] not in store.failed
+        )
 
     def _queue(self, missing: list[str]) -> Queue[tuple[int, Frame]]:
         """The longest first: at the end no rank waits long for another."""
@@ -139,7 +154,11 @@ class _Batch:
         left = total - len(store.done) - len(failed)
         if left:
             why = self._stop.reason or "the next frame would take longer than the rest of the walltime"
-            raise PartialResult(f"{left} of {total} frames are left to be computed: {why}")
+            fix = "" if self._n_new else "none was computed in this job: give the site a longer walltime"
+            partial = PartialResult(f"{left} of {total} frames are left to be computed: {why}", fix=fix)
+            partial.in_order = self._in_order
+            raise partial
+        forget_casualties(self._folder)
         if failed:
             first = min(failed)
             raise FramesFailed(

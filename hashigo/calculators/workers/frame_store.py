@@ -7,6 +7,7 @@ import fcntl
 import gzip
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,12 +60,24 @@ class Reserve:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._path.unlink(missing_ok=True)
-        cause = error.__cause__ if isinstance(error, WorkerError) else error
-        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+        number = _no_room(error)
+        if number:
             raise NotWritten(
-                f"there is no room for the results: {os.strerror(cause.errno)}",
+                f"there is no room for the results: {os.strerror(number)}",
                 fix="make room on the job's disk, and run the study again: frames computed so far are kept",
             ) from error
+
+
+def _no_room(error: BaseException | None) -> int:
+    """The errno of an error, or of one that it comes from, if it says that there is no room; else 0."""
+    while error is not None:
+        # HDF5 has a RuntimeError, with the number in its text, for what fails on closing.
+        told = re.search(r"\berrno = (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else told and int(told[1])
+        if number in _NO_ROOM:
+            return int(number)
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 @dataclass(frozen=True)
@@ -215,7 +228,11 @@ class FrameStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except WorkerError:
+            if error is None:  # else the first error tells more
+                raise
 
     def save(self, path: Path, identities: Sequence[str], header: Mapping[str, Any]) -> None:
         """Write a frames file of what is there; equal frames give equal files, however they came.

@@ -14,11 +14,21 @@ from hashigo.errors import InputError, WorkerError
 PROGRESS_FILE = "progress.json"
 
 
-class PartialResult(WorkerError):
+class Incomplete(WorkerError):
+    """The job came to its end, and its result is saved, but something is missing in it.
+
+    Attributes:
+        in_order: whether all ranks have ended their work; where not, they must be aborted.
+    """
+
+    in_order = True
+
+
+class PartialResult(Incomplete):
     """A signal or the walltime ended the job early; its result holds what was computed."""
 
 
-class FramesFailed(WorkerError):
+class FramesFailed(Incomplete):
     """Some frames could not be computed; the result holds all others."""
 
 
