@@ -96,10 +96,11 @@ def read_phonopy_file(path: Path) -> PhonopyFile:
         )
     program = "phono3py" if "phono3py" in content else "phonopy"
     calculator = _calculator(content.get(program), path.name)
+    units = _units(calculator, path.name)
     data = _load(content, program, path.name)
     if data.unitcell is None:
         raise InputError(f"{path.name} has no unit_cell", fix="write it again with this version of phonopy")
-    return PhonopyFile(path.name, program, calculator, _units(calculator, path.name), data)
+    return PhonopyFile(path.name, program, calculator, units, data)
 
 
 def unit_cell(path: Path) -> Atoms:

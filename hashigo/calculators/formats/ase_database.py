@@ -80,9 +80,9 @@ def write(path: Path, frames: Iterable[Frame], header: Mapping[str, Any]) -> lis
 
 def _with_results(frame: Frame) -> Atoms:
     atoms = frame.atoms()
-    atoms.calc = frame_results(atoms, frame)
     if frame.kind == "atom":
         atoms.pbc = np.zeros(3, dtype=bool)
+    atoms.calc = frame_results(atoms, frame)
     return atoms
 
 

@@ -87,9 +87,9 @@ def _atoms(frame: Frame) -> Atoms:
     atoms.info = {"hashigo_kind": frame.kind, "hashigo_weight": frame.weight}
     if frame.origin:
         atoms.info["hashigo_origin"] = frame.origin
-    atoms.calc = frame_results(atoms, frame)
     if frame.kind == "atom":
         atoms.pbc = np.zeros(3, dtype=bool)
+    atoms.calc = frame_results(atoms, frame)
     return atoms
 
 

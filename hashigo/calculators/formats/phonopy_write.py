@@ -223,8 +223,12 @@ def _pack(plain: Path, path: Path) -> None:
 
 def _phonopy(collected: _Collected, size: Supercells) -> Any:
     from phonopy import Phonopy  # loads slowly
+    from phonopy.structure.cells import guess_primitive_matrix
 
-    lattice = Phonopy(_phonopy_cell(collected.unit_cell), supercell_matrix=size.matrix, log_level=0)
+    cell = _phonopy_cell(collected.unit_cell)
+    lattice = Phonopy(
+        cell, supercell_matrix=size.matrix, primitive_matrix=guess_primitive_matrix(cell), log_level=0
+    )
     lattice.dataset = size.dataset()
     return _with_charges(lattice, lattice.primitive, lattice.supercell, collected.header)
 
@@ -232,13 +236,15 @@ def _phonopy(collected: _Collected, size: Supercells) -> Any:
 def _phono3py(collected: _Collected, small: Supercells | None, large: Supercells | None) -> Any:
     """Supercells of the anharmonic and of the harmonic force constants; one may be missing."""
     from phono3py import Phono3py  # loads slowly
+    from phonopy.structure.cells import guess_primitive_matrix
 
     every = [size for size in (small, large) if size is not None]
+    cell = _phonopy_cell(collected.unit_cell)
     lattice = Phono3py(
-        _phonopy_cell(collected.unit_cell),
+        cell,
         supercell_matrix=every[0].matrix,
         phonon_supercell_matrix=None if large is None else large.matrix,
-        primitive_matrix="auto",
+        primitive_matrix=guess_primitive_matrix(cell),
         log_level=0,
     )
     if small is not None:

@@ -1,0 +1,122 @@
+"""Frames of several files as one, and of one file as two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from hashigo.calculators.configuration import Frame, check_frame
+from hashigo.calculators.formats import Source
+from hashigo.errors import InputError
+from hashigo.study.structures import difference, standardise, structure_from_content
+
+#: Forces of frames of the same identity that differ more are of different methods, eV/Å.
+_SAME_FORCES = 1e-4
+
+
+class Merger:
+    """Frames of several files in their order, equal ones once.
+
+    Args:
+        sources: name and content of each file.
+
+    Raises:
+        InputError: when the files are of different crystals or engines.
+    """
+
+    def __init__(self, sources: Sequence[tuple[str, Source]]) -> None:
+        self._sources = sources
+        self.kept = self.dropped = 0
+        self.header: dict[str, Any] = {}
+        first: dict[str, str] = {}
+        for name, source in sources:
+            for key, value in source.header.items():
+                if key not in self.header:
+                    self.header[key] = value
+                    first[key] = name
+                else:
+                    self._compare(key, value, name, first[key])
+
+    def _compare(self, key: str, value: Any, name: str, other: str) -> None:
+        mine = self.header[key]
+        if key == "structure" and mine != value:
+            one, two = (standardise(structure_from_content(content)) for content in (mine, value))
+            reason = difference(one, two, strain=1e-3)
+            if reason:
+                raise InputError(
+                    f"{name} is not of the crystal of {other}: {reason}", fix="merge files of one crystal"
+                )
+            apart = (
+                np.abs(np.subtract(mine["cell"], value["cell"]))
+                if len(mine["symbols"]) == len(value["symbols"])
+                else np.ones(1)
+            )
+            if apart.max() > 1e-3:
+                raise InputError(
+                    f"{name} has its unit cell in another setting than {other}",
+                    fix="convert it with --structure and the other's unit cell",
+                )
+        elif key in ("engine", "settings", "atomic_energies") and mine != value:
+            what = {"engine": "engine", "settings": "settings", "atomic_energies": "energies of free atoms"}[
+                key
+            ]
+            raise InputError(
+                f"{name} has another {what} than {other}: forces of different methods do not mix",
+                fix="merge files that were computed alike",
+            )
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames; few are in memory at a time.
+
+        Raises:
+            InputError: when two are of the same structure and settings, and their forces differ.
+        """
+        seen: dict[str, tuple[str, float]] = {}
+        elements: tuple[str, frozenset[str]] | None = None
+        for name, source in self._sources:
+            for index, frame in enumerate(source.frames):
+                check_frame(frame, index, name)
+                if frame.kind != "atom":
+                    own = frozenset(frame.symbols)
+                    elements = elements or (name, own)
+                    if own != elements[1]:
+                        raise InputError(
+                            f"frame {index} of {name} holds {', '.join(sorted(own))}, and {elements[0]} "
+                            f"{', '.join(sorted(elements[1]))}",
+                            fix="merge files of one crystal",
+                        )
+                largest = 0.0 if frame.forces is None else float(np.abs(frame.forces).max())
+                if frame.identity in seen:
+                    other, theirs = seen[frame.identity]
+                    if abs(theirs - largest) > _SAME_FORCES:
+                        raise InputError(
+                            f"frame {index} of {name} is the same structure as a frame of {other}, with other forces",
+                            fix="merge files that were computed alike",
+                        )
+                    self.dropped += 1
+                    continue
+                seen[frame.identity] = (name, largest)
+                self.kept += 1
+                yield frame
+
+
+def choose(frames: Iterable[Frame], share: float | None, seed: int, kind: str | None) -> list[bool]:
+    """Which frames go to the first of two files.
+
+    Args:
+        frames: of a file.
+        share: of the first file, of each kind of frames alike, dimensionless.
+        seed: of the random choice.
+        kind: of the frames of the first file, where no share is given.
+    """
+    kinds = np.array([frame.kind for frame in frames])
+    if share is None:
+        return [bool(one == kind) for one in kinds]
+    chosen = np.zeros(len(kinds), dtype=bool)
+    generator = np.random.default_rng(seed)
+    for one in np.unique(kinds):
+        members = np.flatnonzero(kinds == one)
+        chosen[generator.permutation(members)[: round(share * len(members))]] = True
+    return [bool(one) for one in chosen]
