@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -160,3 +161,76 @@ def test_a_killed_writer_leaves_every_flushed_frame_and_another_goes_on(tmp_path
     assert [f.identity for f in iter_frames(path)] == [f.identity for f in frames] + [make(5).identity]
     assert read_header(path) == {"engine": "emt"}
     assert [item.name for item in tmp_path.iterdir()] == ["f.h5"]
+
+
+LARGE = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from hashigo.calculators.frames import Frame, iter_frames, write_frames
+n = 400
+def frames(count):
+    for i in range(count):
+        rng = np.random.default_rng(i)
+        yield Frame(cell=np.eye(3) * 20, positions=rng.random((n, 3)), symbols=("Al",) * n, energy=float(i),
+                    forces=rng.random((n, 3)))
+path = Path(sys.argv[1])
+write_frames(path, frames(5), {})
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+limit = used + 60_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+write_frames(path, frames(6000), {})
+assert path.stat().st_size > 90_000_000, path.stat().st_size
+assert sum(frame.energy for frame in iter_frames(path)) == sum(range(6000))
+"""
+
+
+def test_a_file_larger_than_the_memory_is_written_and_read(tmp_path):
+    done = subprocess.run([sys.executable, "-c", LARGE, tmp_path / "f.h5"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+FULL = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from hashigo.calculators.frames import Frame, FrameWriter
+from hashigo.errors import WorkerError
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+rng = np.random.default_rng(0)
+flushed = 0
+try:
+    with FrameWriter(Path(sys.argv[1]), {}) as writer:
+        for i in range(10_000):
+            writer.append(Frame(cell=np.eye(3) * 9, positions=rng.random((32, 3)), symbols=("Al",) * 32,
+                                energy=float(i), forces=rng.random((32, 3))))
+            writer.flush()
+            flushed = i + 1
+except WorkerError as error:
+    print(flushed, error.message)
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_was_flushed(tmp_path):
+    path = tmp_path / "f.h5"
+    done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True)
+    flushed, message = done.stdout.split(maxsplit=1)
+    assert "cannot be written" in message
+    frames = read_frames(path)
+    assert len(frames) >= int(flushed) > 50
+    assert [f.energy for f in frames] == list(range(len(frames)))
+
+
+def test_files_of_the_first_schema_are_still_read():
+    path = Path(__file__).parents[2] / "examples" / "silicon" / "reference.h5"
+    frames = read_frames(path)
+    assert len(frames) == 29
+    assert read_header(path)["engine"] == "quantum_espresso"
+    assert frames[0].magnetic_moments is None
+
+
+def test_a_writer_refuses_what_is_no_frames_file(tmp_path):
+    (tmp_path / "f.h5").write_text("hello")
+    with pytest.raises(InputError, match="truncated or of another format"):
+        FrameWriter(tmp_path / "f.h5")
+    assert (tmp_path / "f.h5").read_text() == "hello"
