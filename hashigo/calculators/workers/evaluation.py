@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,10 @@ def _computed(atoms: Atoms, frame: Frame) -> Frame:
         except NotImplementedError as error:  # the engine may have none
             missing = error
     try:
-        energy, forces = float(atoms.get_potential_energy()), np.array(atoms.get_forces())
+        # Most calculators have all now; asking them would make them compare all positions again.
+        known = getattr(atoms.calc, "results", {}) if stress is not None else {}
+        forces = np.array(known["forces"] if "forces" in known else atoms.get_forces())
+        energy = float(known["energy"] if "energy" in known else atoms.get_potential_energy())
     except Exception as error:
         raise (missing or error) from error.__cause__
     return replace(
@@ -192,32 +196,37 @@ def overlap(frame: Frame) -> str:
     Args:
         frame: the frame.
     """
-    radii = covalent_radii[[atomic_numbers[symbol] for symbol in frame.symbols]]
-    longest = 2 * LEAST_DISTANCE * float(radii.max())
+    radii = _radii(frame.symbols)
+    n = len(radii)
     inverse = np.linalg.inv(frame.cell)
-    heights = 1 / np.linalg.norm(inverse, axis=0)
+    heights = 1 / np.sqrt((inverse**2).sum(axis=0))
     own, positions, all_radii = frame.positions, frame.positions, radii
-    if heights.min() <= 2 * longest:
+    if heights.min() <= 4 * LEAST_DISTANCE * float(radii.max()):
         # Rounding is only sure to find the nearest image in cells that are not small.
         own = (frame.positions @ inverse % 1) @ frame.cell
         shifts = np.array(np.meshgrid(*[[0, -1, 1]] * 3, indexing="ij")).reshape(3, -1).T @ frame.cell
         positions = (own[None] + shifts[:, None]).reshape(-1, 3)
         all_radii = np.tile(radii, len(shifts))
-    n = len(radii)
     for first in range(0, n, 256):
         rows = np.arange(first, min(first + 256, n))
-        apart = own[rows, None] - positions[None]
+        apart = (own[rows, None] - positions).reshape(-1, 3)
         if len(positions) == n:
             apart -= np.rint(apart @ inverse) @ frame.cell
-        square = np.einsum("ijk,ijk->ij", apart, apart)
+        square = np.einsum("ij,ij->i", apart, apart).reshape(len(rows), -1)
         square[rows - first, rows] = np.inf
-        limit = LEAST_DISTANCE * (radii[rows, None] + all_radii[None])
-        near = np.argwhere(square < limit**2)
-        if len(near):
-            i, j = int(near[0, 0]) + first, int(near[0, 1]) % n
-            distance = float(np.sqrt(square[near[0, 0], near[0, 1]]))
+        limit = LEAST_DISTANCE * (radii[rows, None] + all_radii)
+        near = square < limit**2
+        if near.any():
+            row, column = np.argwhere(near)[0]
+            i, j = int(row) + first, int(column) % n
             return (
-                f"atoms {i} ({frame.symbols[i]}) and {j} ({frame.symbols[j]}) overlap: they are {distance:.2f} Å"
-                f" apart, and half the sum of their covalent radii is {limit[near[0, 0], near[0, 1]]:.2f} Å"
+                f"atoms {i} ({frame.symbols[i]}) and {j} ({frame.symbols[j]}) overlap: they are"
+                f" {np.sqrt(square[row, column]):.2f} Å apart, and half the sum of their covalent radii is"
+                f" {limit[row, column]:.2f} Å"
             )
     return ""
+
+
+@lru_cache(maxsize=8)
+def _radii(symbols: tuple[str, ...]) -> Any:
+    return covalent_radii[[atomic_numbers[symbol] for symbol in symbols]]
