@@ -33,7 +33,12 @@ class InProcessRunner(Runner):
         return started
 
     def call_on_process_finish(self, pk: int, callback: Callable[[], Any]) -> None:
-        """Call back when a process has ended: it says so itself, so that nobody has to ask the database."""
+        """Call back when a process has ended: it says so itself, so that nobody has to ask the database.
+
+        Args:
+            pk: number of the process.
+            callback: called without arguments.
+        """
         process = self._processes.get(pk)
         if process is None or process.node.is_terminated:
             super().call_on_process_finish(pk, callback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.units import Bohr, Rydberg
 
+from hashigo.calculators.engines.quantum_espresso import find_pseudopotential
 from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame
@@ -317,3 +319,42 @@ def test_frames_that_do_not_name_their_unit_cell_get_it(tmp_path, unit, displace
     assert [f.kind for f in source.frames] == ["displaced"] * 4 + ["strained"]
     steps = (shifted[0].positions[:, None] - found.positions[None]) @ np.linalg.inv(found.cell.array)
     assert np.linalg.norm((steps - np.rint(steps)) @ found.cell.array, axis=-1).min(axis=1).max() < 0.15
+
+
+def test_quantum_espressos_text_and_xml_agree(tmp_path, require_program):
+    require_program("pw.x", "quantum-espresso")
+    pseudo = find_pseudopotential("Si", {"Si": "Si.pz-vbc.UPF"}).parent
+    (tmp_path / "in").write_text(
+        f"""&control
+calculation='scf', pseudo_dir='{pseudo}', outdir='{tmp_path}', tprnfor=.true., tstress=.true.
+/
+&system
+ibrav=0, nat=2, ntyp=1, ecutwfc=12
+/
+&electrons
+/
+ATOMIC_SPECIES
+Si 28.08 Si.pz-vbc.UPF
+CELL_PARAMETERS angstrom
+0 2.7 2.75
+2.7 0 2.7
+2.7 2.7 0
+ATOMIC_POSITIONS crystal
+Si 0 0 0
+Si 0.25 0.25 0.27
+K_POINTS automatic
+2 2 2 0 0 0
+"""
+    )
+    done = subprocess.run(["pw.x", "-in", "in"], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "pw.out").write_text(done.stdout)
+    (text,) = read_source(tmp_path / "pw.out").frames
+    (xml,) = read_source(tmp_path / "pwscf.save" / "data-file-schema.xml").frames
+    assert text.energy == pytest.approx(xml.energy, rel=1e-6)
+    np.testing.assert_allclose(text.positions, xml.positions, atol=1e-5)
+    np.testing.assert_allclose(text.forces, xml.forces, atol=1e-5)
+    np.testing.assert_allclose(text.stress, xml.stress, atol=1e-6)
+    assert np.abs(xml.stress).max() > 0.01
+    (tmp_path / "pw.out").write_text(done.stdout + "\n convergence NOT achieved after 1 iterations")
+    with pytest.raises(InputError, match="did not converge"):
+        list(read_source(tmp_path / "pw.out").frames)
