@@ -92,6 +92,10 @@ class Reference(Section):
     engine: str | None = Field(None, description="Engine that computes the frames; see the docs for names.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The engine's settings, by name.")
     sampling: Sampling = Field(default_factory=Sampling, description="Configurations the engine computes.")
+    packed: bool | None = Field(
+        None,
+        description="Whether frames that could be jobs of their own are computed in one job; by default the site's.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Reference:

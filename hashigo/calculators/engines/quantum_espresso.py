@@ -1,4 +1,4 @@
-"""Quantum ESPRESSO's pw.x through aiida-quantumespresso, one job a frame, with its error handlers."""
+"""Quantum ESPRESSO's pw.x: one job a frame through aiida-quantumespresso and its handlers, or packed in a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from ase.units import GPa
 
-from hashigo.calculators.engines import Engine, Program, Setting
+from hashigo.calculators.engines import Engine, Program, Setting, Workspace
+from hashigo.calculators.engines.espresso_packed import make_calculator
+from hashigo.calculators.engines.frame_calculator import FrameCalculator, converged, version
 from hashigo.calculators.engines.kpoints import kpoint_mesh
 from hashigo.errors import InputError, MissingComponent
 
@@ -42,6 +44,8 @@ def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
 
 
 def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+    if settings["ranks"] < 1:
+        raise InputError(f"reference.settings.ranks is {settings['ranks']}", fix="give 1 or more")
     for symbol in elements:
         find_pseudopotential(symbol, settings["pseudopotentials"])
     if find_spec("aiida_quantumespresso") is None:
@@ -106,6 +110,15 @@ def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> t
     return process, inputs
 
 
+def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalculator:
+    return make_calculator(
+        settings,
+        workspace,
+        _parameters,
+        lambda symbol: find_pseudopotential(symbol, settings["pseudopotentials"]),
+    )
+
+
 def _read(outputs: Any) -> dict[str, Any]:
     """Energy [eV], forces [eV/Å] and stress [eV/Å^3, Voigt, positive under tension] of a finished frame."""
     trajectory = outputs.output_trajectory
@@ -137,8 +150,13 @@ ENGINE = Engine(
             0.0, "Width of the cold smearing of a metal; 0: an insulator's occupations.", "Ry"
         ),
         "scf_threshold": Setting(1e-9, "Energy error at which self-consistency is reached.", "Ry"),
-        "walltime": Setting(7200.0, "Longest time of one frame.", "s", physics=False),
+        "walltime": Setting(7200.0, "Longest time of one frame in a job of its own.", "s", physics=False),
+        "ranks": Setting(1, "MPI ranks of one frame where frames are packed.", physics=False),
     },
+    calculator=_calculator,
+    version=version,
+    converged=converged,
+    cost=lambda n_atoms: float(n_atoms) ** 2,
     job=_job,
     program=Program("pw.x", "Debian package quantum-espresso", "quantumespresso.pw"),
     outputs=("output_trajectory", "output_parameters"),
