@@ -1,0 +1,110 @@
+"""What the universal potentials share: a checkpoint file known by its SHA-256, and no downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hashigo.calculators.engines import Engine, Setting, Workspace
+from hashigo.calculators.engines.input_files import sha256
+from hashigo.errors import InputError
+
+DEVICE = Setting("cpu", "Where it computes: cpu or cuda.", physics=False)
+
+
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution, "" where it is not installed.
+
+    Args:
+        distribution: name on PyPI.
+    """
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as of
+
+    try:
+        return f"{distribution} {of(distribution)}"
+    except PackageNotFoundError:
+        return ""
+
+
+def checkpoint_settings(what: str) -> dict[str, Setting]:
+    """The settings of a potential whose weights are in a local file.
+
+    Args:
+        what: sort of file.
+    """
+    return {
+        "checkpoint": Setting(
+            "", f"Path of the {what}, on this machine; nothing is downloaded.", physics=False
+        ),
+        "checkpoint_sha256": Setting("", "SHA-256 of the checkpoint; filled in, and compared where given."),
+        "device": DEVICE,
+    }
+
+
+def checkpoint_file(engine: str, settings: Mapping[str, Any]) -> Path:
+    """The checkpoint.
+
+    Args:
+        engine: its name.
+        settings: complete.
+
+    Raises:
+        InputError: when the settings name none, when it is not there, or when it is another file than recorded.
+    """
+    if not settings["checkpoint"]:
+        raise InputError(
+            f"engine '{engine}' needs the path of a checkpoint file: nothing is downloaded",
+            fix="set reference.settings.checkpoint",
+        )
+    path = Path(settings["checkpoint"]).expanduser()
+    if not path.is_file():
+        raise InputError(f"checkpoint {path.name} of engine '{engine}' is not there: {path}")
+    recorded = settings["checkpoint_sha256"]
+    if recorded and recorded != sha256(path):
+        raise InputError(
+            f"checkpoint {path.name} is not the file whose SHA-256 the settings give",
+            fix="put back the file, or correct reference.settings.checkpoint_sha256",
+        )
+    return path
+
+
+def checkpoint_engine(
+    name: str, title: str, module: str, obtain: str, distribution: str, load: Callable[[str, str], Any]
+) -> Engine:
+    """An engine whose weights come from a local checkpoint file.
+
+    Args:
+        name: key in the study file.
+        title: as printed.
+        module: Python module that it needs.
+        obtain: how to get module and checkpoint.
+        distribution: name on PyPI.
+        load: makes the ASE calculator from (path of the checkpoint, device).
+    """
+
+    def calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
+        return load(str(checkpoint_file(name, settings)), settings["device"])
+
+    def fill(settings: Mapping[str, Any]) -> dict[str, Any]:
+        path = Path(settings["checkpoint"]).expanduser()
+        if settings["checkpoint"] and path.is_file() and not settings["checkpoint_sha256"]:
+            return {**settings, "checkpoint_sha256": sha256(path)}
+        return dict(settings)
+
+    def check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+        checkpoint_file(name, settings)
+
+    return Engine(
+        name=name,
+        title=title,
+        first_principles=False,
+        settings=checkpoint_settings("checkpoint"),
+        module=module,
+        obtain=obtain,
+        calculator=calculator,
+        version=lambda calculator: installed_version(distribution),
+        fill=fill,
+        check=check,
+    )
