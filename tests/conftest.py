@@ -138,3 +138,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder = tmp_path_factory.mktemp("finished")
     place = make_workplace(folder, folder / "aiida")
     return FinishedRun(place, place.run("run", "study.yaml"))
+
+
+@pytest.fixture
+def trouble_path(tmp_path: Path) -> str:
+    """A PYTHONPATH on which the engine 'trouble' is registered as a plugin is."""
+    folder = tmp_path / "plugin"
+    record = folder / "trouble-0.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: trouble\nVersion: 0\n")
+    (record / "entry_points.txt").write_text("[hashigo.engines]\ntrouble = trouble:ENGINE\n")
+    (folder / "trouble.py").write_text((Path(__file__).parent / "trouble.py").read_text())
+    return str(folder)

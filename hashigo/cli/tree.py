@@ -71,7 +71,12 @@ def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
     merged = not jobs and any(child.process_label == "merge_frames" for child in node.called)
     note = "from the cache" if reused or merged else ""
     share, text = None, note
-    if state == "running" and len(jobs) == 1:
+    batches = [job for job in jobs if job.label.startswith("batch of ")]
+    if batches and state == "running":
+        share, text = _batch_progress(batches[-1])
+    elif batches and not note:
+        text = f"{len(batches)} jobs" if len(batches) > 1 else ""
+    elif state == "running" and len(jobs) == 1:
         told = (
             job_progress(jobs[0])
             if not jobs[0].is_terminated and hasattr(jobs[0], "get_remote_workdir")
@@ -85,6 +90,17 @@ def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
     yield Line(stage.title, state, 0, share, text, _seconds(node))
     if state == "failed":
         yield Line(str(node.exit_message or "did not finish"), "failed", 1)
+
+
+def _batch_progress(job: Any) -> tuple[float | None, str]:
+    """Share and text of a batch, counted with the frames of earlier jobs: "batch of 20 of 100 frames" begins at 80."""
+    new, total = (int(word) for word in job.label.split() if word.isdigit())
+    told = None if job.is_terminated else job_progress(job)
+    if not told:
+        return None, ""
+    done = total - new + int(told["done"])
+    rate = str(told["text"]).partition(" frames")[2]
+    return done / max(total, 1), f"{done} of {total} frames{rate}"
 
 
 def _is_job(node: Any) -> bool:

@@ -99,7 +99,7 @@ class ReferenceWorkChain(WorkChain):
     def find_known(self) -> None:
         """Take the frames that earlier batches have computed."""
         self.ctx.parts = known_frames(self.ctx.sampled)
-        self.ctx.reached = 0
+        self.ctx.reached = -1  # a job that dies is started again once in any case
         self.ctx.failed = None
 
     def _missing(self) -> set[str]:
@@ -136,7 +136,7 @@ class ReferenceWorkChain(WorkChain):
             return
         message = job_failure(batch)
         if batch.exit_status == PARTIAL and len(self._missing()) < before:
-            self.ctx.reached = 0
+            self.ctx.reached = -1
             self.report(f"another job goes on: {message}")
         elif batch.exit_status in DIED and frames_reached(batch) > self.ctx.reached:
             # Its frames are in the scratch folder, where a job with the same inputs finds them.

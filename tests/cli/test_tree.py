@@ -9,6 +9,7 @@ import subprocess
 
 from rich.console import Console
 
+from hashigo.cli import tree
 from hashigo.cli.tree import Line, render
 from hashigo.workflows.results import clock
 
@@ -62,6 +63,18 @@ def test_bars_texts_and_times_are_drawn():
     assert re.search(r"✓ Potential .*1:01", text)
     assert re.search(r"▸ Thermal conductivity ━{10}╌{10} mesh 9 +0:03", text)
     assert re.search(r"· Mesoscale", text)
+
+
+def test_a_batch_is_counted_with_the_frames_of_earlier_jobs(monkeypatch):
+    class Job:
+        label, is_terminated = "batch of 20 of 100 frames", False
+
+    monkeypatch.setattr(
+        tree, "job_progress", lambda job: {"done": 5, "total": 20, "text": "5 of 20 frames, 3/s"}
+    )
+    assert tree._batch_progress(Job()) == (0.85, "85 of 100 frames, 3/s")
+    monkeypatch.setattr(tree, "job_progress", lambda job: None)
+    assert tree._batch_progress(Job()) == (None, "")
 
 
 def test_times_are_read_as_people_read_them():

@@ -54,15 +54,3 @@ def tersoff_potential(tersoff_frames: list[Frame], tmp_path_factory: pytest.Temp
     write_frames(folder / "frames.h5", tersoff_frames, {"atomic_energies": {"Si": 0.0}})
     training.run(Job("training", {"members": 4}, {"frames": folder / "frames.h5"}, folder / "potential.h5"))
     return folder / "potential.h5"
-
-
-@pytest.fixture
-def trouble_path(tmp_path: Path) -> str:
-    """A PYTHONPATH on which the engine 'trouble' is registered as a plugin is."""
-    folder = tmp_path / "plugin"
-    record = folder / "trouble-0.dist-info"
-    record.mkdir(parents=True)
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: trouble\nVersion: 0\n")
-    (record / "entry_points.txt").write_text("[hashigo.engines]\ntrouble = trouble:ENGINE\n")
-    (folder / "trouble.py").write_text((Path(__file__).parent / "trouble.py").read_text())
-    return str(folder)

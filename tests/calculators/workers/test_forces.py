@@ -29,7 +29,7 @@ SAMPLING = {
     "volume_range": 0.06,
 }  # fmt: skip
 
-_spec = importlib.util.spec_from_file_location("trouble", Path(__file__).with_name("trouble.py"))
+_spec = importlib.util.spec_from_file_location("trouble", Path(__file__).parents[2] / "trouble.py")
 trouble = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(trouble)
 
