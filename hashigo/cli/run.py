@@ -41,7 +41,9 @@ def resume(identifier: str | None, quiet: bool, output: Path | None) -> None:
     if record is None:
         raise InputError(f"node {node.pk} is not a run of a study", fix="hashigo status lists them")
     if node.is_finished_ok:
-        raise InputError(f"run {node.pk} is finished: nothing is left to do", fix=f"hashigo results {node.pk}")
+        raise InputError(
+            f"run {node.pk} is finished: nothing is left to do", fix=f"hashigo results {node.pk}"
+        )
     study = study_from(node.inputs.study.get_dict(), f"study of run {node.pk}")
     study._folder, study._name = Path(record["folder"]), record["name"]
     execute(study, quiet, output)
