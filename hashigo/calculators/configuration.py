@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,11 +104,11 @@ def check_frame(frame: Frame, index: int, where: str) -> None:
         value = getattr(frame, name)
         if value is None:
             continue
-        if np.shape(value) != shape:
-            raise InputError(
-                f"{name} of frame {index} of {where} has shape {np.shape(value)}, expected {shape}"
-            )
-        if not np.all(np.isfinite(value)):
+        # Called for every frame read or written: np.shape and np.all would take most of the time.
+        has = value.shape if isinstance(value, np.ndarray) else np.shape(value)
+        if has != shape:
+            raise InputError(f"{name} of frame {index} of {where} has shape {has}, expected {shape}")
+        if not (np.isfinite(value).all() if shape else math.isfinite(value)):
             raise InputError(
                 f"{name} of frame {index} of {where} is not finite (NaN or infinite)",
                 fix="leave the frame out, or compute it again",

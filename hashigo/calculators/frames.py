@@ -9,7 +9,7 @@ tells how many frames of either part count; it is written after them.
 """
 
 from hashigo.calculators.configuration import Frame, check_frame, frame_identity
-from hashigo.calculators.frames_reading import iter_frames, read_frames, read_header
+from hashigo.calculators.frames_reading import iter_frames, read_frames, read_header, read_sizes
 from hashigo.calculators.frames_writing import FrameWriter, write_frames
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "iter_frames",
     "read_frames",
     "read_header",
+    "read_sizes",
     "write_frames",
 ]

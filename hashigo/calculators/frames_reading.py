@@ -80,6 +80,25 @@ def iter_frames(path: Path) -> Iterator[Frame]:
         raise InputError(f"{Path(path).name} is damaged: {error}", fix="copy it again") from None
 
 
+def read_sizes(path: Path) -> dict[str, int]:
+    """Identity and number of atoms of each frame of a file, in order; much faster than reading the frames.
+
+    Raises:
+        InputError: when it is no readable frames file.
+    """
+    try:
+        with _open(path) as file:
+            return {
+                identity.decode(): int(count)
+                for group, n_frames in _parts(file)
+                for identity, count in zip(
+                    group["frames/identity"][:n_frames], group["frames/count"][:n_frames], strict=True
+                )
+            }
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{Path(path).name} is damaged: {error}", fix="copy it again") from None
+
+
 def read_frames(path: Path) -> list[Frame]:
     """Read all frames of a file.
 

@@ -19,6 +19,7 @@ from hashigo.calculators.frames import (
     iter_frames,
     read_frames,
     read_header,
+    read_sizes,
     write_frames,
 )
 from hashigo.errors import InputError
@@ -234,3 +235,11 @@ def test_a_writer_refuses_what_is_no_frames_file(tmp_path):
     with pytest.raises(InputError, match="truncated or of another format"):
         FrameWriter(tmp_path / "f.h5")
     assert (tmp_path / "f.h5").read_text() == "hello"
+
+
+def test_sizes_are_read_without_the_frames(tmp_path):
+    frames = [make(n) for n in (2, 3, 4)]
+    write_frames(tmp_path / "a.h5", frames)
+    assert read_sizes(tmp_path / "a.h5") == {frame.identity: len(frame.symbols) for frame in frames}
+    with pytest.raises(InputError, match="does not exist"):
+        read_sizes(tmp_path / "b.h5")

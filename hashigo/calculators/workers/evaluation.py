@@ -24,6 +24,9 @@ from hashigo.errors import HashigoError
 #: Least distance of two atoms, in sums of their covalent radii, dimensionless.
 LEAST_DISTANCE = 0.5
 
+#: Atoms compared with all others at a time.
+_ROWS = 256
+
 #: Calculators kept, one for each composition. Most batches have three: supercells, strained cells, free atoms.
 _KEPT = 4
 
@@ -198,35 +201,50 @@ def overlap(frame: Frame) -> str:
     """
     radii = _radii(frame.symbols)
     n = len(radii)
-    inverse = np.linalg.inv(frame.cell)
-    heights = 1 / np.sqrt((inverse**2).sum(axis=0))
-    own, positions, all_radii = frame.positions, frame.positions, radii
-    if heights.min() <= 4 * LEAST_DISTANCE * float(radii.max()):
+    inverse, least_height = _geometry(np.asarray(frame.cell, dtype=float).tobytes())
+    own, positions = frame.positions, frame.positions
+    if least_height <= 4 * LEAST_DISTANCE * float(radii.max()):
         # Rounding is only sure to find the nearest image in cells that are not small.
         own = (frame.positions @ inverse % 1) @ frame.cell
         shifts = np.array(np.meshgrid(*[[0, -1, 1]] * 3, indexing="ij")).reshape(3, -1).T @ frame.cell
         positions = (own[None] + shifts[:, None]).reshape(-1, 3)
-        all_radii = np.tile(radii, len(shifts))
-    for first in range(0, n, 256):
-        rows = np.arange(first, min(first + 256, n))
-        apart = (own[rows, None] - positions).reshape(-1, 3)
+    for first in range(0, n, _ROWS):
+        apart = (own[first : first + _ROWS, None] - positions).reshape(-1, 3)
         if len(positions) == n:
             apart -= np.rint(apart @ inverse) @ frame.cell
-        square = np.einsum("ij,ij->i", apart, apart).reshape(len(rows), -1)
-        square[rows - first, rows] = np.inf
-        limit = LEAST_DISTANCE * (radii[rows, None] + all_radii)
-        near = square < limit**2
+        square = np.einsum("ij,ij->i", apart, apart).reshape(-1, len(positions))
+        limit = _limits(frame.symbols, first, len(positions) // n)
+        near = square < limit
         if near.any():
             row, column = np.argwhere(near)[0]
             i, j = int(row) + first, int(column) % n
             return (
                 f"atoms {i} ({frame.symbols[i]}) and {j} ({frame.symbols[j]}) overlap: they are"
                 f" {np.sqrt(square[row, column]):.2f} Å apart, and half the sum of their covalent radii is"
-                f" {limit[row, column]:.2f} Å"
+                f" {np.sqrt(limit[row, column]):.2f} Å"
             )
     return ""
+
+
+# What frames of one composition, or one cell, have in common is worked out once.
 
 
 @lru_cache(maxsize=8)
 def _radii(symbols: tuple[str, ...]) -> Any:
     return covalent_radii[[atomic_numbers[symbol] for symbol in symbols]]
+
+
+@lru_cache(maxsize=8)
+def _geometry(cell: bytes) -> tuple[Any, float]:
+    inverse = np.linalg.inv(np.frombuffer(cell).reshape(3, 3))
+    return inverse, float(1 / np.sqrt((inverse**2).sum(axis=0)).max())
+
+
+@lru_cache(maxsize=8)
+def _limits(symbols: tuple[str, ...], first: int, images: int) -> Any:
+    """Squares of the least distances of some atoms to all and their images; an atom is never near to itself."""
+    radii = _radii(symbols)
+    rows = np.arange(first, min(first + _ROWS, len(radii)))
+    limits = (LEAST_DISTANCE * (radii[rows, None] + np.tile(radii, images))) ** 2
+    limits[rows - first, rows] = -1.0
+    return limits

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hashigo.calculators.engines import Engine, Workspace, get_engine
-from hashigo.calculators.frames import Frame, iter_frames, read_header
+from hashigo.calculators.frames import Frame, read_header, read_sizes
 from hashigo.calculators.workers.evaluation import Evaluator, free_command
 from hashigo.calculators.workers.farm import Queue, compute_alone, manage, work
 from hashigo.calculators.workers.flight import FlightRecorder, casualties, forget_casualties
@@ -86,7 +86,7 @@ class _Batch:
         self._stop = stop
         self._path = job.inputs["frames"]
         # Equal frames are computed once.
-        self._sizes = {frame.identity: len(frame.symbols) for frame in iter_frames(self._path)}
+        self._sizes = read_sizes(self._path)
         self._identities = list(self._sizes)
         self._begun = time.monotonic()
         self._n_new = 0
