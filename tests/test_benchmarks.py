@@ -32,3 +32,13 @@ def test_accuracy_reads_the_results_of_a_run(finished):
     assert {case["quantity"].split(" ")[0] for case in cases} >= {"a0", "C11", "κ", "K", "G"}
     for case in cases:
         assert case["relative_difference"] == pytest.approx(case["value"] / case["reference"] - 1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_batch_loses_nothing_in_a_kill(require_program):
+    require_program("mpirun", "openmpi-bin")
+    figures = last_line("batch.py", "--frames", "1000", "--repeat", "1")["figures"]
+    assert figures["lost_frames"] == 0
+    assert figures["kept_frames"] >= figures["told_frames"] > 0
+    assert all(0 < memory < 300 for pair in figures["rss_mb"].values() for memory in pair)
+    assert figures["rate_ratio_1"] > 0
