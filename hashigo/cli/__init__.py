@@ -27,6 +27,7 @@ COMMANDS = {
     "status": ("hashigo.cli.show", "Show a run as a tree, or list all runs."),
     "results": ("hashigo.cli.show", "Print the numbers of a run."),
     "report": ("hashigo.cli.show", "Write the HTML report of a run."),
+    "engines": ("hashigo.cli.engines", "List the engines, what each needs, and their settings."),
     "frames": ("hashigo.cli.frames", "Show, merge, split and convert files of frames."),
     "export": ("hashigo.cli.export", "Write a package for a data platform."),
 }

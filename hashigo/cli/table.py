@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hashigo.workflows.method import first_principles, label, reference_frames
 from hashigo.workflows.results import result_rows, rounded, table_lines
 from hashigo.workflows.stage import stages
 
@@ -29,9 +30,10 @@ def print_table(run: Any) -> None:
     for header in ("quantity", "value", "unit", ""):
         table.add_column(header, justify="right" if header == "value" else "left", no_wrap=True)
     last = ""
+    truth = label(first_principles(reference_frames(run)))
     for line in lines:
         if line.stage != last:
-            table.add_row(stages()[line.stage].title)
+            table.add_row(stages()[line.stage].title, "", "", truth)
         last = line.stage
         spread = " *" if "spread uncalibrated" in line.marks else "  "
         marks = ", ".join(mark for mark in line.marks if mark != "spread uncalibrated")
@@ -39,4 +41,6 @@ def print_table(run: Any) -> None:
     text = io.StringIO()
     Console(file=text, width=200, highlight=False).print(table)
     click.echo("\n".join(row.rstrip() for row in text.getvalue().splitlines()))
+    if truth:
+        click.echo(f"reference: {truth}; so is every number above")
     click.echo(NOTE, file=sys.stdout)

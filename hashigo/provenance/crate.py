@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hashigo.provenance.policy import Decision, check, decide, identity
 from hashigo.provenance.readme import readme
 from hashigo.provenance.staging import MARK, staged
 from hashigo.provenance.tools import Tool, source_of, tools_of
+from hashigo.workflows.method import first_principles, label, reference_frames
 
 STUDY_FILE = "study.json"
 README_FILE = "README.md"
@@ -57,12 +59,20 @@ class CrateFormat:
             )
         content = dict(study) if study is not None else study_of(node)
         metadata = read_metadata(content, title=f"{graph.root.label} {graph.root.uuid[:8]}")
+        metadata = replace(metadata, description=metadata.description + _truth(node))
         with staged(Path(target), overwrite=overwrite) as package:
             write_crate(package, graph, metadata, content)
         return Path(target)
 
 
 FORMAT = CrateFormat()
+
+
+def _truth(node: Any) -> str:
+    """What the description must say of the numbers' origin."""
+    frames = reference_frames(node)
+    mark = "" if frames is None else label(first_principles(frames))
+    return f" ({mark}: this holds for every number in this package.)" if mark else ""
 
 
 def write_crate(package: Path, graph: Graph, metadata: Metadata, study: Mapping[str, Any]) -> None:

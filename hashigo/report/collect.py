@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
 from hashigo.errors import InputError
 from hashigo.provenance.diagram import caption, provenance_svg
@@ -24,6 +23,7 @@ from hashigo.report.content import (
     StageState,
 )
 from hashigo.report.figures import Results, draw_all
+from hashigo.workflows.method import first_principles, reference_frames
 from hashigo.workflows.results import result_rows, stage_results, table_lines
 from hashigo.workflows.stage import GATE_EXIT, stages
 
@@ -98,11 +98,8 @@ def _count(broken: int) -> str:
 
 def _reference(node: Any) -> ReferenceMethod | None:
     """The method of the reference frames; None when there are none yet."""
-    # AiiDA's managers of links have no `get`.
-    frames = node.inputs.frames if "frames" in node.inputs else None
-    if "stages" in node.outputs and "reference" in node.outputs.stages:
-        frames = node.outputs.stages["reference"]
-    if not isinstance(frames, FramesData):
+    frames = reference_frames(node)
+    if frames is None:
         return None
     header = frames.header()
     name = str(header.get("engine") or "")
@@ -110,12 +107,11 @@ def _reference(node: Any) -> ReferenceMethod | None:
         title = get_engine(name).title
     except InputError:  # frames made elsewhere, or by an engine that is not installed here
         title = name or "a frames file"
-    truth = header.get("first_principles")
     return ReferenceMethod(
         name=title,
         settings=_settings(header.get("settings")),
         frames=frames.base.attributes.get("n_frames", None),
-        first_principles=None if truth is None else bool(truth),
+        first_principles=first_principles(frames),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hashigo.report.checks import Check, Gate
 from hashigo.report.figures import Picture
+from hashigo.workflows.method import label
 from hashigo.workflows.results import TableLine
 
 
@@ -38,9 +39,7 @@ class ReferenceMethod:
     @property
     def label(self) -> str:
         """Mark of all numbers that rest on it; empty for first principles."""
-        if self.first_principles is None:
-            return "reference method not stated"
-        return "" if self.first_principles else "not first-principles"
+        return label(self.first_principles)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ase import Atoms
 
 from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines.protocols import defaults
 from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import iter_frames, read_header, write_frames
@@ -50,7 +51,7 @@ def prepare(study: Study) -> Prepared:
     Raises:
         InputError: names the file or key that is wrong.
     """
-    load_site(study.site)
+    site = load_site(study.site)
     if study.until not in ("structure", "reference") and find_spec("pypolymlp") is None:
         raise MissingComponent(
             "learned potentials need the Python package pypolymlp, which is not installed",
@@ -70,8 +71,12 @@ def prepare(study: Study) -> Prepared:
     else:
         assert study.reference.engine is not None
         engine = get_engine(study.reference.engine)
-        content["reference"]["settings"] = engine.complete(study.reference.settings)
-        engine.check(content["reference"]["settings"], sorted(set(standard.get_chemical_symbols())))
+        engine.require(site.codes, site.id)
+        elements = sorted(set(standard.get_chemical_symbols()))
+        given, recommended = engine.resolve(study.reference.settings, study.folder, elements)
+        fallback = defaults(engine, study.reference.protocol, recommended, given, elements)
+        content["reference"]["settings"] = engine.complete({**fallback, **given})
+        engine.check(content["reference"]["settings"], elements)
     return Prepared(study, content, structure, frames, scratch)
 
 

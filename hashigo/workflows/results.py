@@ -10,6 +10,7 @@ import numpy as np
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.results import QuantityRecord, ResultReader
 from hashigo.quantities import quantity, vocabulary
+from hashigo.workflows.method import method_content
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,14 @@ def result_rows(run: Any) -> list[ResultRow]:
 
 def results_content(run: Any) -> dict[str, Any]:
     """What `hashigo results --json` prints: the study, and every quantity with its full tensors."""
+    method = method_content(run)
     return {
         "study": run.inputs.study.get_dict(),
-        "results": [row.as_json() for row in result_rows(run)],
+        "reference": method,
+        # Also beside each number: rows are taken out of here and handed on alone.
+        "results": [
+            {**row.as_json(), "first_principles": method["first_principles"]} for row in result_rows(run)
+        ],
     }
 
 

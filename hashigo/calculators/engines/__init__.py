@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hashigo.errors import InputError
+from hashigo.errors import InputError, MissingComponent
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Engine:
             job(structure_node, kind of frame, settings, code).
         outputs: labels of the outputs that `read` needs.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
+        resolve: settings without paths, and recommended defaults, from (settings as in the study, folder of the
+            study, elements); called when a study is prepared, before `complete`.
         fill: settings with what follows from others, e.g. the SHA-256 of files they name.
         check: raises HashigoError when settings or installation cannot serve these elements.
         licensed: files that may not leave the machine, from (settings, elements): name -> SHA-256.
@@ -104,6 +108,9 @@ class Engine:
     job: Callable[..., Any] | None = None
     outputs: tuple[str, ...] = ()
     read: Callable[..., Any] | None = None
+    resolve: Callable[[Mapping[str, Any], Path, Sequence[str]], tuple[dict[str, Any], dict[str, Any]]] = (
+        lambda settings, folder, elements: (dict(settings), {})
+    )
     fill: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: dict(settings)
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
     licensed: Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, str]] = lambda settings, elements: {}
@@ -136,6 +143,43 @@ class Engine:
                 raise InputError(f"{where}.{name} is {value!r}, expected like {setting.default!r}")
             out[name] = value
         return self.fill(out)
+
+    def lacks(self, codes: Mapping[str, str]) -> str:
+        """The module or program that is not installed, "" when all is there; nothing is imported.
+
+        Args:
+            codes: executables of the site by program name.
+        """
+        if self.module and find_spec(self.module) is None:
+            return f"Python module {self.module}"
+        if self.program and shutil.which(codes.get(self.program.name, self.program.name)) is None:
+            return f"program {self.program.name}"
+        return ""
+
+    def how_to_get(self) -> str:
+        """How to install what it needs, in words; "" for what comes with this package."""
+        ways = [f"pip install 'aiida-hashigo[{self.extra}]'"] if self.extra else []
+        ways += [self.program.package] if self.program else []
+        return "; ".join(filter(None, [*ways, self.obtain]))
+
+    def require(self, codes: Mapping[str, str], site: str) -> None:
+        """Make sure that module and program are there.
+
+        Args:
+            codes: executables of the site by program name.
+            site: its id, for the message.
+
+        Raises:
+            MissingComponent: names what is missing and how to get it.
+        """
+        lacking = self.lacks(codes)
+        if lacking:
+            raise MissingComponent(
+                f"engine '{self.name}' needs the {lacking}, which is not on site '{site}'",
+                fix=f"install it ({self.how_to_get()})"
+                + (", or name its path in the site's codes" if lacking.startswith("program") else ""),
+                see="hashigo engines",
+            )
 
     def physics(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the complete settings that change the numbers."""
