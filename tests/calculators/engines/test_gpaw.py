@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,7 @@ def test_a_rank_computes_by_itself(heavy_module, require_program):
     done = subprocess.run(
         [require_program("mpirun", "openmpi-bin"), "--oversubscribe", "-n", "2", sys.executable, "-c", RANKS],
         capture_output=True, text=True, timeout=300,
+        env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("energy") == 1

@@ -1,0 +1,124 @@
+"""Inputs of programs that cannot run here, as ASE's calculators write them; compared with files in data/.
+
+`HASHIGO_WRITE_GOLDEN=1` writes the files anew: look at the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+from hashigo.calculators.engines import Workspace, fhi_aims, get_engine, siesta, vasp
+from hashigo.calculators.engines.frame_calculator import starting_moments
+
+DATA = Path(__file__).parent / "data"
+
+
+def compare(path: Path, name: str) -> None:
+    """Compare a file without its comments with data/NAME."""
+    lines = [line.rstrip() for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+    text = "\n".join(lines) + "\n"
+    golden = DATA / name
+    if os.environ.get("HASHIGO_WRITE_GOLDEN"):
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), name
+
+
+@pytest.fixture
+def frame():
+    """A displaced rock-salt cell; nickel oxide, with moments."""
+    atoms = bulk("NiO", "rocksalt", a=4.2, cubic=True)
+    atoms.positions[0] += [0.02, 0.0, -0.01]
+    return atoms
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """An empty folder, and a program that does not exist."""
+    (tmp_path / "work").mkdir()
+    return Workspace(tmp_path / "work", ("mpirun", "-n", "4", "program"))
+
+
+def licensed_folder(tmp_path, inside):
+    """Two files with a marker in the place of licensed text."""
+    for symbol in ("Ni", "O"):
+        path = tmp_path / "licensed" / inside.format(symbol)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"  stand-in for the file of {symbol}\n")
+    return str(tmp_path / "licensed")
+
+
+def test_vasp(tmp_path, frame, workspace):
+    settings = vasp.ENGINE.complete(
+        {
+            "pseudopotentials": {"Ni": "Ni_pv", "O": "O_pv"}, "cutoff": "520 eV", "xc": "PBEsol",
+            "pseudopotential_folder": licensed_folder(tmp_path, "{}_pv/POTCAR"), "smearing": "0.1 eV",
+            "spin": {"Ni": 2.0},
+        }
+    )  # fmt: skip
+    vasp.ENGINE.check(settings, ["Ni", "O"])
+    frame.set_initial_magnetic_moments(starting_moments(frame, settings["spin"]))
+    calculator = vasp.calculator(frame, settings, workspace)
+    assert calculator.command == "mpirun -n 4 program"
+    calculator.write_input(frame)
+    for name in ("INCAR", "KPOINTS", "POSCAR"):
+        compare(workspace.folder / name, f"vasp/{name}")
+    # One after the other in the order of POSCAR.
+    assert (workspace.folder / "POTCAR").read_text().split()[-1] == "O"
+    vasp.remove_licensed(workspace.folder)
+    assert not (workspace.folder / "POTCAR").exists()
+
+
+def test_siesta(tmp_path, frame, workspace):
+    settings = siesta.ENGINE.complete(
+        {
+            "pseudopotentials": {"Ni": "Ni.psml", "O": "O.psml"}, "spin": {"Ni": 2.0}, "cutoff": "300 Ry",
+            "pseudopotential_folder": licensed_folder(tmp_path, "{}.psml"),
+        }
+    )  # fmt: skip
+    siesta.ENGINE.check(settings, ["Ni", "O"])
+    frame.set_initial_magnetic_moments(starting_moments(frame, settings["spin"]))
+    siesta.calculator(frame, settings, workspace).write_input(frame, ["energy", "forces", "stress"])
+    compare(workspace.folder / "siesta.fdf", "siesta/siesta.fdf")
+    assert (workspace.folder / "Ni.1.psml").resolve().name == "Ni.psml"
+
+
+def test_fhi_aims(tmp_path, frame, workspace):
+    folder = tmp_path / "species" / "tight"
+    folder.mkdir(parents=True)
+    for name in ("28_Ni_default", "08_O_default"):
+        (folder / name).write_text(f"  species        {name.split('_')[1]}\n    nucleus             1\n")
+    settings = fhi_aims.ENGINE.complete(
+        {"basis_set": "tight", "species_folder": str(folder.parent), "spin": {"Ni": 2.0}}
+    )
+    fhi_aims.ENGINE.check(settings, ["Ni", "O"])
+    assert set(fhi_aims.ENGINE.licensed(settings, ["Ni", "O"])) == {
+        "tight/28_Ni_default",
+        "tight/08_O_default",
+    }
+    frame.set_initial_magnetic_moments(starting_moments(frame, settings["spin"]))
+    fhi_aims.write_input(workspace.folder, frame, settings)
+    control = workspace.folder / "control.in"
+    # Only what this project sets is compared: the rest would be a licensed file.
+    control.write_text(control.read_text().split("species ")[0])
+    compare(control, "fhi_aims/control.in")
+    compare(workspace.folder / "geometry.in", "fhi_aims/geometry.in")
+
+
+def test_missing_licensed_files_are_named(tmp_path, monkeypatch):
+    from hashigo.errors import InputError
+
+    for name in ("VASP_PP_PATH", "AIMS_SPECIES_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    engine = get_engine("vasp")
+    with pytest.raises(InputError, match="names none for Ni, O"):
+        engine.check(engine.complete({}), ["Ni", "O"])
+    with pytest.raises(InputError, match="'Ni_pv' of element Ni is in none of"):
+        engine.check(engine.complete({"pseudopotentials": {"Ni": "Ni_pv"}}), ["Ni"])
+    aims = get_engine("fhi_aims")
+    with pytest.raises(InputError, match="FHI-aims has no species files for Ni, O"):
+        aims.check(aims.complete({}), ["Ni", "O"])
