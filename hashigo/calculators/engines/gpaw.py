@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from hashigo.calculators.engines.frame_calculator import (
 )
 from hashigo.calculators.engines.kpoints import KPOINT_SPACING, SHIFTED_MESH
 from hashigo.errors import InputError
+
+#: Variables by which GPAW sees that a launcher has started this process.
+LAUNCHED = ("PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "I_MPI_MPIRUN")
 
 #: Width of the smearing of a free atom, eV.
 ATOM_SMEARING = 0.03
@@ -61,6 +65,16 @@ def parameters(atoms: Atoms, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def without_launcher() -> Iterator[None]:
+    """Hide the MPI launcher of the batch: seeing it, GPAW refuses to be loaded for serial use."""
+    hidden = {name: os.environ.pop(name) for name in LAUNCHED if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
 class _Gpaw:
     """Computes frames; the density is kept while only positions change."""
 
@@ -70,8 +84,9 @@ class _Gpaw:
 
     def __call__(self, atoms: Atoms) -> Outcome:
         """Compute one frame."""
-        from gpaw import GPAW, KohnShamConvergenceError, __version__
-        from gpaw.mpi import serial_comm
+        with without_launcher():
+            from gpaw import GPAW, KohnShamConvergenceError, __version__
+            from gpaw.mpi import serial_comm
 
         if self._atoms is None or (self._atoms.cell.array != atoms.cell.array).any():
             # GPAW would share a frame among all ranks of the batch.
