@@ -91,6 +91,11 @@ class Reference(Section):
     )
     engine: str | None = Field(None, description="Engine that computes the frames; see the docs for names.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The engine's settings, by name.")
+    protocol: Literal["fast", "balanced", "precise"] | None = Field(
+        None,
+        description="Sets k-points, cut-offs, threshold and smearing of a first-principles engine where settings do "
+        "not; by default the engine's own.",
+    )
     sampling: Sampling = Field(default_factory=Sampling, description="Configurations the engine computes.")
     packed: bool | None = Field(
         None,
@@ -101,6 +106,8 @@ class Reference(Section):
     def _one_source(self) -> Reference:
         if (self.data is None) == (self.engine is None):
             raise ValueError("give either 'data' (a frames file) or 'engine', and not both")
+        if self.protocol is not None and self.engine is None:
+            raise ValueError("'protocol' is for an engine, and the frames are given by 'data'")
         return self
 
 

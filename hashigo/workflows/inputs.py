@@ -73,9 +73,9 @@ def prepare(study: Study) -> Prepared:
         engine = get_engine(study.reference.engine)
         engine.require(site.codes, site.id)
         elements = sorted(set(standard.get_chemical_symbols()))
-        given, recommended = engine.resolve(study.reference.settings, study.folder, elements)
-        fallback = defaults(engine, study.reference.protocol, recommended, given, elements)
-        content["reference"]["settings"] = engine.complete({**fallback, **given})
+        settings, recommended = engine.resolve(study.reference.settings, study.folder, elements)
+        fallback = defaults(engine, study.reference.protocol, recommended, settings, elements)
+        content["reference"]["settings"] = engine.complete({**fallback, **settings})
         engine.check(content["reference"]["settings"], elements)
     return Prepared(study, content, structure, frames, scratch)
 

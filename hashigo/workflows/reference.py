@@ -11,6 +11,7 @@ from aiida.orm import Dict, Int, List, Str, StructureData
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines.protocols import told
 from hashigo.scheduler_profiles.computers import program_code
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.workflows.batches import (
@@ -221,8 +222,11 @@ def _needs(study: Mapping[str, Any]) -> str:
         f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
     )
     site = load_site(study["site"])
-    batch = runs_in_batch(get_engine(reference["engine"]), reference.get("packed"), site)
-    return f"{counts} by {reference['engine']}, {'one job for all' if batch else 'one job a frame'}"
+    engine = get_engine(reference["engine"])
+    batch = runs_in_batch(engine, reference.get("packed"), site)
+    protocol = reference.get("protocol")
+    values = f", protocol {protocol}: {told(engine, reference['settings'])}" if protocol else ""
+    return f"{counts} by {engine.name}, {'one job for all' if batch else 'one job a frame'}{values}"
 
 
 STAGE = Stage(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hashigo.calculators.engines import Setting
+from hashigo.calculators.engines.file_store import link, place_of
 from hashigo.errors import InputError
 
 _BLOCK = 1 << 20
@@ -77,7 +78,7 @@ class ElementFiles:
                 f"reference.settings.pseudopotentials names none for element {symbol}",
                 fix=f"add a line like {symbol}: {self.example.format(symbol)}",
             )
-        path = self._path(name, settings)
+        path = self._path(symbol, settings)
         if path is None:
             looked = ", ".join(map(str, self._looked(settings))) or "no folder"
             raise InputError(
@@ -107,6 +108,31 @@ class ElementFiles:
         for symbol in elements:
             self.find(symbol, settings)
 
+    def resolve(
+        self, settings: Mapping[str, Any], folder: Path, elements: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings in which digests stand for the folder: jobs run elsewhere, and a path is its user's own.
+
+        Args:
+            settings: as in the study.
+            folder: that of the study.
+            elements: of the crystal.
+
+        Returns:
+            The settings, and nothing that the files recommend.
+        """
+        given, names = settings.get("pseudopotential_folder"), settings.get("pseudopotentials", {})
+        if not given or not isinstance(given, str) or not isinstance(names, Mapping):
+            return dict(settings), {}
+        place = folder / Path(given).expanduser()
+        complete = self.fill({"pseudopotential_sha256": {}, **settings, "pseudopotential_folder": str(place)})
+        self.check(complete, elements)
+        for symbol in elements:
+            name = names[symbol]
+            link((place / name / self.inside).resolve(), complete["pseudopotential_sha256"][symbol],
+                 str(Path(name) / self.inside))  # fmt: skip
+        return {**complete, "pseudopotential_folder": ""}, {}
+
     def fill(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings with the SHA-256 of every file that is found."""
         found = {}
@@ -116,7 +142,7 @@ class ElementFiles:
                     f"reference.settings.pseudopotentials.{symbol} is the path {name}",
                     fix="give its name there, and its folder as reference.settings.pseudopotential_folder",
                 )
-            path = self._path(name, settings)
+            path = self._path(symbol, settings)
             if path is not None:
                 found[symbol] = sha256(path)
         return {**settings, "pseudopotential_sha256": {**found, **settings["pseudopotential_sha256"]}}
@@ -132,6 +158,10 @@ class ElementFiles:
         folders = [given] if given else [*os.environ.get(self.variable, "").split(os.pathsep), *self.folders]
         return [Path(folder).expanduser() for folder in folders if folder]
 
-    def _path(self, name: str, settings: Mapping[str, Any]) -> Path | None:
-        paths = (folder / name / self.inside for folder in self._looked(settings))
+    def _path(self, symbol: str, settings: Mapping[str, Any]) -> Path | None:
+        name = settings["pseudopotentials"][symbol]
+        paths = [folder / name / self.inside for folder in self._looked(settings)]
+        recorded = settings["pseudopotential_sha256"].get(symbol)
+        if recorded:
+            paths.insert(0, place_of(recorded, name) / self.inside)
         return next((path for path in paths if path.is_file()), None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,39 +13,18 @@ from hashigo.calculators.engines import Engine, Program, Setting, Workspace
 from hashigo.calculators.engines.espresso_packed import make_calculator
 from hashigo.calculators.engines.frame_calculator import FrameCalculator, converged, version
 from hashigo.calculators.engines.kpoints import kpoint_mesh
+from hashigo.calculators.engines.pseudopotentials import (
+    check_pseudopotentials,
+    find_pseudopotential,
+    resolve,
+)
 from hashigo.errors import InputError, MissingComponent
-
-#: Where pseudopotential files are looked for, first to last.
-PSEUDO_FOLDERS = ("/usr/share/espresso/pseudo", "/usr/local/share/espresso/pseudo")
-
-
-def find_pseudopotential(symbol: str, given: Mapping[str, str]) -> Path:
-    """The file of an element's pseudopotential.
-
-    Raises:
-        InputError: when the settings name none, or the file is nowhere.
-    """
-    name = given.get(symbol)
-    if name is None:
-        raise InputError(
-            f"reference.settings.pseudopotentials names none for element {symbol}",
-            fix=f"add a line like {symbol}: {symbol}.upf",
-        )
-    folders = [Path(p) for p in (os.environ.get("ESPRESSO_PSEUDO"), *PSEUDO_FOLDERS) if p]
-    for folder in [Path()] if Path(name).is_absolute() else folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise InputError(
-        f"pseudopotential '{name}' of element {symbol} is in none of: {', '.join(map(str, folders))}",
-        fix="name another in reference.settings.pseudopotentials, or set ESPRESSO_PSEUDO to its folder",
-    )
 
 
 def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     if settings["ranks"] < 1:
         raise InputError(f"reference.settings.ranks is {settings['ranks']}", fix="give 1 or more")
-    for symbol in elements:
-        find_pseudopotential(symbol, settings["pseudopotentials"])
+    check_pseudopotentials(settings["pseudopotentials"], elements)
     if find_spec("aiida_quantumespresso") is None:
         raise MissingComponent(
             "engine 'quantum_espresso' needs the AiiDA plugin aiida-quantumespresso",
@@ -139,7 +116,10 @@ ENGINE = Engine(
     title="Quantum ESPRESSO (pw.x)",
     first_principles=True,
     settings={
-        "pseudopotentials": Setting({}, "File name of each element's pseudopotential."),
+        "pseudopotentials": Setting(
+            {},
+            "File name of each element's pseudopotential; or folder: PATH, archive: FILE, family: LABEL to find them.",
+        ),
         "cutoff": Setting(40.0, "Plane-wave cut-off of the wavefunctions.", "Ry"),
         "density_cutoff": Setting(
             0.0, "Cut-off of the density; 0: four times that of the wavefunctions.", "Ry"
@@ -161,5 +141,6 @@ ENGINE = Engine(
     program=Program("pw.x", "Debian package quantum-espresso", "quantumespresso.pw"),
     outputs=("output_trajectory", "output_parameters"),
     read=_read,
+    resolve=resolve,
     check=_check,
 )

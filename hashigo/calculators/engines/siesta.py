@@ -132,6 +132,7 @@ ENGINE = Engine(
     version=version,
     converged=converged,
     check=_check,
+    resolve=FILES.resolve,
     fill=FILES.fill,
     cost=lambda n_atoms: float(n_atoms) ** 2,
 )

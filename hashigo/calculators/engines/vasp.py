@@ -58,6 +58,8 @@ def parameters(atoms: Atoms, settings: Mapping[str, Any]) -> dict[str, Any]:
         "lwave": False,
         "lcharg": False,
     }
+    if atoms.get_initial_magnetic_moments().any():
+        out["lorbit"] = 11  # writes the moment of each atom
     if XC[settings["xc"]]:
         out["gga"] = XC[settings["xc"]]
     return out
@@ -163,6 +165,7 @@ ENGINE = Engine(
     version=version,
     converged=converged,
     check=_check,
+    resolve=FILES.resolve,
     fill=FILES.fill,
     licensed=FILES.hashes,
     cost=lambda n_atoms: float(n_atoms) ** 2,
