@@ -101,11 +101,20 @@ class Reference(Section):
         None,
         description="Whether frames that could be jobs of their own are computed in one job; by default the site's.",
     )
+    polar: Literal["auto"] | bool = Field(
+        "auto",
+        description="Whether ph.x computes Born charges and dielectric tensor after the frames of Quantum ESPRESSO; "
+        "auto: of a crystal of several elements whose smearing is 0.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Reference:
         if (self.data is None) == (self.engine is None):
             raise ValueError("give either 'data' (a frames file) or 'engine', and not both")
+        if self.polar is True and self.engine != "quantum_espresso":
+            raise ValueError(
+                "'polar: true' needs engine quantum_espresso; other frames may bring Born charges"
+            )
         if self.protocol is not None and self.engine is None:
             raise ValueError("'protocol' is for an engine, and the frames are given by 'data'")
         return self

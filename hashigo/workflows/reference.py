@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, WorkChain, append_, if_, while_
+from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, append_, if_, while_
 from aiida.orm import Dict, Int, List, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines.espresso_polar import PROGRAM as RESPONSE
+from hashigo.calculators.engines.espresso_polar import response_job, scf_inputs
 from hashigo.calculators.engines.protocols import told
+from hashigo.errors import HashigoError
 from hashigo.scheduler_profiles.computers import program_code
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.workflows.batches import (
@@ -19,6 +22,7 @@ from hashigo.workflows.batches import (
     FRAMES,
     PARTIAL,
     batch_options,
+    frame_options,
     frames_reached,
     known_frames,
     runs_in_batch,
@@ -33,6 +37,7 @@ from hashigo.workflows.frame_nodes import (
     sample_frames,
     split_atoms,
 )
+from hashigo.workflows.polar import add_polar, primitive_cell, wants_polar
 from hashigo.workflows.stage import Stage, job_failure, worker_inputs
 
 
@@ -59,12 +64,18 @@ class ReferenceWorkChain(WorkChain):
             "ERROR_FRAMES",
             message="{failed} of {total} frames could not be computed; the first: {message}",
         )
+        spec.exit_code(
+            420,
+            "ERROR_POLAR",
+            message="no Born charges: {message} (fix: reference.polar: false goes without them)",
+        )
         spec.outline(
             if_(cls.is_given)(cls.take_given).else_(
                 cls.sample,
                 if_(cls.is_batch)(
                     cls.find_known, while_(cls.frames_missing)(cls.submit_batch, cls.take_batch), cls.merge
                 ).else_(while_(cls.frames_left)(cls.submit_frames), cls.take_frames),
+                if_(cls.is_polar)(cls.submit_ground_state, cls.submit_response, cls.take_polar),
             )
         )
 
@@ -79,15 +90,22 @@ class ReferenceWorkChain(WorkChain):
         known = "structure" in frames.header()
         self.out("structure", reference_cell(frames) if known else self.inputs.structure)
 
-    def sample(self) -> None:
-        """Draw the configurations."""
+    def sample(self) -> ExitCode | None:
+        """Draw the configurations; what the last step will need is looked for before the first."""
         given = self.inputs.parameters.get_dict()
+        try:
+            self.ctx.polar = wants_polar(given, set(self.inputs.structure.get_symbols_set()))
+            if self.ctx.polar:
+                program_code(load_site(self.inputs.site.value), RESPONSE)
+        except HashigoError as error:
+            return self.exit_codes.ERROR_POLAR.format(message=str(error))
         settings = self._engine().physics(given["settings"])
         physics = {key: given[key] for key in ("engine", "sampling", "seed")} | {"settings": settings}
         self.ctx.sampled = sample_frames(self.inputs.structure, Dict(physics))
         self.out("structure", self.inputs.structure)
         self.ctx.next = 0
         self.ctx.frames = []
+        return None
 
     def _engine(self) -> Any:
         return get_engine(self.inputs.parameters["engine"])
@@ -150,7 +168,9 @@ class ReferenceWorkChain(WorkChain):
         """Hand on all frames; those that are there also where some failed."""
         if self.ctx.parts:
             parts = {f"part_{index}": node for index, node in enumerate(self.ctx.parts)}
-            self.out("result", split_atoms(merge_frames(self.ctx.sampled, **parts)))
+            self.ctx.computed = split_atoms(merge_frames(self.ctx.sampled, **parts))
+            if self.ctx.failed is not None or not self.is_polar():
+                self.out("result", self.ctx.computed)
         if self.ctx.failed is None:
             return None
         status, message = self.ctx.failed
@@ -172,11 +192,12 @@ class ReferenceWorkChain(WorkChain):
         site = load_site(self.inputs.site.value)
         engine = self._engine()
         code = program_code(site, engine.program)
+        options = frame_options(site, given["settings"])
         kinds = [frame.kind for frame in self.ctx.sampled.iter_frames()]
         stop = min(len(kinds), self.ctx.next + site.n_in_flight(given.get("max_in_flight")))
         for index in range(self.ctx.next, stop):
             structure = frame_structure(self.ctx.sampled, Int(index))
-            process, inputs = engine.job(structure, kinds[index], given["settings"], code)
+            process, inputs = engine.job(structure, kinds[index], given["settings"], code, options)
             inputs.setdefault("metadata", {})["label"] = f"frame {index + 1} of {len(kinds)}"
             self.to_context(frames=append_(self.submit(process, **inputs)))
         self.ctx.next = stop
@@ -195,14 +216,57 @@ class ReferenceWorkChain(WorkChain):
             for port in self._engine().outputs
         }
         gathered = gather_frames(self.ctx.sampled, Str(self._engine().name), **outputs)
-        self.out("result", split_atoms(gathered))
+        self.ctx.computed = split_atoms(gathered)
+        if not self.is_polar():
+            self.out("result", self.ctx.computed)
         return None
+
+    def is_polar(self) -> bool:
+        """Whether Born charges are computed when all frames are there."""
+        return bool(self.ctx.get("polar"))
+
+    def submit_ground_state(self) -> ToContext:
+        """Start the run of the undisplaced crystal that its response is computed from."""
+        engine = self._engine()
+        code = program_code(load_site(self.inputs.site.value), engine.program)
+        self.ctx.primitive = primitive_cell(self.inputs.structure)
+        settings = self.inputs.parameters["settings"]
+        process, inputs = engine.job(self.ctx.primitive, "strained", settings, code)
+        self.ctx.options = inputs["pw"]["metadata"]["options"]
+        inputs = scf_inputs(inputs) | {"metadata": {"label": "ground state for Born charges"}}
+        return ToContext(ground=self.submit(process, **inputs))
+
+    def submit_response(self) -> Any:
+        """Start the response to an electric field."""
+        ground = self.ctx.ground
+        if not ground.is_finished_ok:
+            return self._without_polar(job_failure(ground))
+        code = program_code(load_site(self.inputs.site.value), RESPONSE)
+        process, inputs = response_job(code, ground.outputs.remote_folder, self.ctx.options)
+        inputs["metadata"] = {"label": "Born charges"}
+        return ToContext(response=self.submit(process, **inputs))
+
+    def take_polar(self) -> ExitCode | None:
+        """Hand on the frames with Born charges."""
+        response = self.ctx.response
+        if not response.is_finished_ok:
+            return self._without_polar(job_failure(response))
+        try:
+            self.out("result", add_polar(self.ctx.computed, self.ctx.primitive, response.outputs.retrieved))
+        except HashigoError as error:
+            return self._without_polar(str(error))
+        return None
+
+    def _without_polar(self, message: str) -> ExitCode:
+        self.out("result", self.ctx.computed)
+        return self.exit_codes.ERROR_POLAR.format(message=message)
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
     reference = study["reference"]
     if reference["data"]:
         return {}
+    polar = reference.get("polar", "auto")
     return {
         "engine": reference["engine"],
         "settings": reference["settings"],
@@ -210,7 +274,7 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
         "seed": study["seed"],
         "max_in_flight": study["max_in_flight"],
         "packed": reference.get("packed"),
-    }
+    } | ({} if polar == "auto" else {"polar": polar})
 
 
 def _needs(study: Mapping[str, Any]) -> str:

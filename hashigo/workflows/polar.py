@@ -1,0 +1,101 @@
+"""Born charges and dielectric tensor of the reference's unit cell, put into the header of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import spglib
+from aiida.engine import calcfunction
+from aiida.orm import FolderData, StructureData
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hashigo.calculators.data import FramesData
+from hashigo.calculators.engines.espresso_polar import read_response
+from hashigo.errors import HashigoError, InputError
+from hashigo.study.structures import structure_from_content
+from hashigo.workflows.frame_nodes import frames_node
+
+#: The engine that computes them.
+ENGINE = "quantum_espresso"
+
+#: Distance within which two atoms are the same, Å.
+TOLERANCE = 1e-3
+
+
+def wants_polar(parameters: Mapping[str, Any], elements: set[str]) -> bool:
+    """Whether Born charges are computed; where nothing is said, those of an insulating compound are.
+
+    Args:
+        parameters: of the reference stage.
+        elements: symbols of the crystal's elements.
+
+    Raises:
+        InputError: when they are asked for and the occupations are those of a metal.
+    """
+    wanted = parameters.get("polar", "auto")
+    if parameters["engine"] != ENGINE or wanted is False:
+        return False
+    metal = bool(parameters["settings"]["smearing"])
+    if wanted is True and metal:
+        raise InputError(
+            "reference.polar asks for Born charges, and reference.settings.smearing makes the crystal a metal",
+            fix="set smearing to 0, or polar to false",
+        )
+    return wanted is True or (len(elements) > 1 and not metal)
+
+
+@calcfunction
+def primitive_cell(structure: StructureData) -> StructureData:
+    """The primitive cell in the axes of the given one, undisplaced."""
+    atoms = structure.get_ase()
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=TOLERANCE)
+    if found is None:
+        return StructureData(ase=atoms)
+    lattice, positions, numbers = found
+    return StructureData(ase=Atoms(numbers, cell=lattice, scaled_positions=positions, pbc=True))
+
+
+def atoms_in_primitive(atoms: Atoms, primitive: Atoms) -> NDArray[np.int64]:
+    """For each atom of a cell, the atom of its primitive cell that it is an image of.
+
+    Args:
+        atoms: the cell; lengths in Å.
+        primitive: its primitive cell in the same axes; lengths in Å.
+
+    Returns:
+        Indices, shape (n_atoms,), dimensionless.
+
+    Raises:
+        HashigoError: when it is no primitive cell of it.
+    """
+    steps = atoms.positions[:, None] - primitive.positions[None]
+    scaled = steps @ np.linalg.inv(primitive.cell.array)
+    apart = np.linalg.norm((scaled - np.rint(scaled)) @ primitive.cell.array, axis=-1)
+    apart[atoms.numbers[:, None] != primitive.numbers[None]] = np.inf
+    if apart.min(axis=1).max() > 10 * TOLERANCE:
+        raise HashigoError("the cell of the Born charges is no primitive cell of the reference's")
+    return apart.argmin(axis=1)
+
+
+@calcfunction
+def add_polar(frames: FramesData, primitive: StructureData, retrieved: FolderData) -> FramesData:
+    """The same frames with Born charges and dielectric tensor in their header, the acoustic sum rule applied."""
+    cell = primitive.get_ase()
+    text = retrieved.base.repository.get_object_content("aiida.out")
+    charges, dielectric, version = read_response(text, len(cell))
+    # A shift of all atoms makes no dipole; what an unconverged calculation leaves is shared out equally.
+    left = charges.sum(axis=0)
+    charges = charges - left / len(cell)
+    header = frames.header()
+    sites = atoms_in_primitive(structure_from_content(header["structure"]), cell)
+    polar = {
+        "born_charges": np.round(charges, 9)[sites].tolist(),
+        "dielectric": dielectric.tolist(),
+        "origin": f"ph.x of Quantum ESPRESSO {version}, {len(cell)} atoms; the charges added to at most "
+        f"{np.abs(left).max():.5f} e before the acoustic sum rule was applied",
+    }
+    return frames_node(frames.iter_frames(), {**header, "polar": polar})
