@@ -200,7 +200,7 @@ def test_real_frames_from_a_folder_and_a_family(workplace, require_program, requ
     folder.mkdir()
     (folder / "Si.pz-vbc.UPF").write_bytes(real("Si.pz-vbc.UPF").read_bytes())
     studies = {
-        "folder": STUDY.format(packed="true", source="folder: private-place", more="cutoff: 12, "),
+        "folder": STUDY.format(packed="true", source="folder: private-place", more="cutoff: 8, "),
         "family": STUDY.format(packed="false", source="family: trial", more=""),
     }
     headers, energies = {}, {}
@@ -219,8 +219,8 @@ def test_real_frames_from_a_folder_and_a_family(workplace, require_program, requ
         headers[name], energies[name] = read_header(path)["settings"], read_frames(path)[0].energy
         assert "private-place" not in json.dumps(read_header(path))
     assert headers["folder"]["pseudopotentials"] == headers["family"]["pseudopotentials"]
-    # The family recommends what the other study sets: 6 hartree, and four times that for the density.
-    assert (headers["family"]["cutoff"], headers["family"]["density_cutoff"]) == pytest.approx((12, 48))
+    # The family recommends what the other study sets: 4 hartree, and four times that for the density.
+    assert (headers["family"]["cutoff"], headers["family"]["density_cutoff"]) == pytest.approx((8, 32))
     assert energies["family"] == pytest.approx(energies["folder"], rel=1e-6)
 
 
@@ -231,7 +231,7 @@ load_profile()
 from aiida_pseudo.data.pseudo import UpfData
 from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
 family = CutoffsPseudoPotentialFamily.create_from_folder(Path({folder!r}), "trial", pseudo_type=UpfData)
-family.set_cutoffs({{"Si": {{"cutoff_wfc": 6.0, "cutoff_rho": 24.0}}}}, "normal", unit="hartree")
+family.set_cutoffs({{"Si": {{"cutoff_wfc": 4.0, "cutoff_rho": 16.0}}}}, "normal", unit="hartree")
 """
 
 
