@@ -32,6 +32,7 @@ class QuantityRecord:
         standard_uncertainty: shape of `value`, in `unit`; None where it is not known.
         components: parts of the standard uncertainty, each of the shape of `value`, in `unit`.
         members: one value for each member of the committee, shape (n_members, \\*value.shape), in `unit`; or None.
+        marks: what the reader must know of it, in a few words each.
     """
 
     name: str
@@ -44,6 +45,7 @@ class QuantityRecord:
     members: Floats | None = None
     calibrated: bool = False
     converged: bool | None = None
+    marks: tuple[str, ...] = ()
 
 
 class ResultWriter:
@@ -94,6 +96,7 @@ class ResultWriter:
         members: ArrayLike | None = None,
         calibrated: bool = False,
         converged: bool | None = None,
+        marks: Sequence[str] = (),
     ) -> None:
         """Write one quantity of the vocabulary.
 
@@ -108,6 +111,7 @@ class ResultWriter:
             members: shape (n_members, \\*value.shape), same unit.
             calibrated: whether the model's part was scaled on data that was held out.
             converged: whether the numerical parts are within the study's tolerance; None when that was not checked.
+            marks: what the reader must know of it, in a few words each.
 
         Raises:
             InputError: when a shape or a component's name is not the vocabulary's.
@@ -125,6 +129,8 @@ class ResultWriter:
                 "converged": "not checked" if converged is None else bool(converged),
             }
         )
+        if marks:
+            group.attrs["marks"] = json.dumps(list(marks))
         parts = {key: _shaped(name, key, part, shape) for key, part in (components or {}).items()}
         unknown = sorted(set(parts) - set(COMPONENTS))
         if unknown:
@@ -253,6 +259,7 @@ class ResultReader:
             members=read("members"),
             calibrated=bool(group.attrs["calibrated"]),
             converged=None if group.attrs["converged"] == "not checked" else bool(group.attrs["converged"]),
+            marks=tuple(json.loads(group.attrs.get("marks", "[]"))),
         )
 
     def has(self, name: str) -> bool:

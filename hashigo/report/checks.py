@@ -160,12 +160,19 @@ def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:
             f"{note.get('frames')} frames"
         )
         yield "phonons", "potential against the reference's forces", text
+    polar = results.note("phonons", "polar")
+    if polar.get("applied") or polar.get("missing"):
+        origin = f" (from {polar['origin']})" if polar.get("origin") else ""
+        yield "phonons", "splitting of longitudinal and transverse optical modes", f"{polar['what']}{origin}"
 
 
 def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
     mesh = results.note("conductivity", "mesh")
     if mesh.get("error_is"):
         yield "conductivity", "error of the mesh", str(mesh["error_is"])
+    constants = results.note("conductivity", "force_constants")
+    if constants.get("source") == "reference":
+        yield "conductivity", "force constants", f"of the reference, at its cell: {constants['sampling']}"
     cross = results.note("conductivity", "cross_check")
     if cross.get("skipped"):
         yield "conductivity", "potential against the reference's forces", f"not made: {cross['skipped']}"

@@ -177,6 +177,11 @@ class Phonons(Section):
 class Conductivity(Section):
     """Lattice thermal conductivity by the relaxation-time approximation."""
 
+    force_constants: Literal["potential", "reference"] = Field(
+        "potential",
+        description="Where the value's force constants are from: the mean potential at its own relaxed cell, or the "
+        "reference's frames at their cell.",
+    )
     supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
     snapshots: Count = Field(20, description="Number of displaced supercells that the potential computes.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")

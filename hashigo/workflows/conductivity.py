@@ -20,7 +20,10 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needs(study: Mapping[str, Any]) -> str:
-    return f"q-meshes {list(study['conductivity']['meshes'])}"
+    source = (
+        " from the reference's frames" if study["conductivity"].get("force_constants") == "reference" else ""
+    )
+    return f"q-meshes {list(study['conductivity']['meshes'])}{source}"
 
 
 STAGE = Stage(

@@ -22,6 +22,7 @@ class ResultRow:
         standard_uncertainty: of the shape of `value`, in `unit`; None where it is not known.
         components: its parts, each of the shape of `value`, in `unit`.
         node: uuid of the node that holds it.
+        marks: what the reader must know of it, in a few words each.
     """
 
     stage: str
@@ -35,12 +36,13 @@ class ResultRow:
     converged: bool | None
     unit: str
     node: str
+    marks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values under the keys of `hashigo results --json`."""
         keys = (
             "quantity", "symbol", "conditions", "value", "standard_uncertainty", "components", "calibrated",
-            "converged", "unit", "node", "stage",
+            "converged", "unit", "node", "stage", "marks",
         )  # fmt: skip
         return {key: getattr(self, key) for key in keys}
 
@@ -110,6 +112,7 @@ def _row(record: QuantityRecord, index: int, stage: str, node: str) -> ResultRow
         converged=record.converged,
         unit=record.unit,
         node=node,
+        marks=record.marks,
     )
 
 
@@ -217,7 +220,7 @@ def _line(row: ResultRow, index: tuple[int, ...], suffix: str) -> TableLine:
 
 
 def _marks(row: ResultRow) -> tuple[str, ...]:
-    marks = ("not converged",) if row.converged is False else ()
+    marks = (*(("not converged",) if row.converged is False else ()), *row.marks)
     # A spread of the committee stays marked until it is calibrated.
     return (*marks, "spread uncalibrated") if "model" in row.components and not row.calibrated else marks
 

@@ -1,7 +1,8 @@
 """Task "conductivity": lattice thermal conductivity over a series of meshes, with the committee at a coarse one.
 
-The value is that of the finest mesh. Its mesh error is estimated from the series, and the committee's spread is taken
-as ratios at the coarse mesh, where a member costs little.
+The value is that of the finest mesh, from the mean potential or straight from the reference's frames, as the study
+says. Its mesh error is estimated from the series; the spread of the committee, or of resampled frames, is taken as
+ratios at the coarse mesh, where one costs little.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
-from hashigo.calculators.frames import Frame, read_frames
+from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result, write
 from hashigo.calculators.workers.lattice.crystal import read_structure
@@ -22,29 +22,26 @@ from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
     ForceConstants,
     build_lattice,
-    model_dataset,
     random_dataset,
     supercell_matrix,
 )
-from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes
-from hashigo.calculators.workers.lattice.reference_frames import frames_dataset, frames_supercell
+from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series
+from hashigo.calculators.workers.lattice.mesh_series import check_meshes
+from hashigo.calculators.workers.lattice.polar import Polar, read_polar
+from hashigo.calculators.workers.lattice.reference_conductivity import from_reference, reference_crystal
+from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
-from hashigo.calculators.workers.lattice.transport import (
-    Modes,
-    build_anharmonic,
-    mode_properties,
-)
+from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 2
-
-Floats = NDArray[np.float64]
+TASK_VERSION = 3
 
 #: Parameters and their defaults: displacement in Å, temperatures in K, tolerance relative.
 DEFAULTS: dict[str, Any] = {
     "potential": None,
+    "force_constants": "potential",
     "supercell": [2, 2, 2],
     "snapshots": 20,
     "displacement": 0.03,
@@ -58,10 +55,6 @@ DEFAULTS: dict[str, Any] = {
 
 #: Cost of force constants, in the unit of a mesh: that of 8^6 pairs of wave vectors.
 _FIT_COST = 8.0**6
-#: Meshes at the end of the series whose modes are kept: those that the error is estimated from.
-_KEPT = 3
-#: Pieces of a mesh after which progress is told.
-_BATCHES = 10
 
 
 def run(job: Job) -> None:
@@ -77,10 +70,19 @@ def run(job: Job) -> None:
     cells = read_relaxed(job.inputs["elasticity"])
     elements = sorted(set(cells.mean.get_chemical_symbols()))
     committee = committee_for(job.inputs, settings["potential"], elements)
-    structure, frames = None, []
+    structure, frames, polar = None, [], None
     if "frames" in job.inputs and "structure" in job.inputs:
         structure, frames = read_structure(job.inputs["structure"]), read_frames(job.inputs["frames"])
-    result = compute(committee, cells, settings, structure, frames, job)
+        polar = read_polar(read_header(job.inputs["frames"]))
+    if settings["force_constants"] == "reference":
+        if structure is None or not frames:
+            raise InputError(
+                "conductivity.force_constants is 'reference', but there are no reference frames",
+                fix="give frames, or set it to 'potential'",
+            )
+        result = from_reference(structure, committee.mean, frames, settings, job, polar)
+    else:
+        result = compute(committee, cells, settings, structure, frames, job, polar)
     if result is not None:
         write(job.output, result, settings, TASK_VERSION)
 
@@ -101,6 +103,11 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
             fix=f"known are {', '.join(DEFAULTS)}",
         )
     settings = {**DEFAULTS, **parameters}
+    if settings["force_constants"] not in ("potential", "reference"):
+        raise InputError(
+            f"conductivity.force_constants is '{settings['force_constants']}'",
+            fix="set it to 'potential' or 'reference'",
+        )
     supercell_matrix(settings["supercell"])
     check_meshes(settings["meshes"], "conductivity.meshes")
     check_meshes([settings["coarse_mesh"]], "conductivity.coarse_mesh")
@@ -165,6 +172,7 @@ def compute(
     structure: Atoms | None = None,
     frames: Sequence[Frame] = (),
     job: Job | None = None,
+    polar: Polar | None = None,
 ) -> Result | None:
     """Conductivity by the mean potential, by every member, and from the reference's frames.
 
@@ -177,6 +185,7 @@ def compute(
         structure: conventional cell at the reference's lattice constant, lengths in Å; needed with `frames`.
         frames: of the reference, for the cross-check; may be empty.
         job: gives communicator and progress; serial without it.
+        polar: Born charges of the reference's cell, taken for every cell; None where they are not known.
 
     Returns:
         The result on rank 0, None on the others.
@@ -187,11 +196,12 @@ def compute(
     cells.check(committee)
     comm = job.comm if job is not None else SerialComm()
     progress = _Progress(job, settings, 1 + len(cells.members))
-    constants, coarse = _committee_modes(committee, cells, settings, comm, progress)
+    constants, coarse = _committee_modes(committee, cells, settings, comm, progress, polar)
     check: CrossCheck | str | None = None
     if comm.rank == comm.size - 1 and structure is not None and frames:
-        check = cross_check(structure, committee.mean, frames, settings)
-    series, kept = _mesh_series(cells.mean, comm.bcast(constants), coarse.get(0), settings, comm, progress)
+        check = cross_check(structure, committee.mean, frames, settings, polar)
+    crystal = build_anharmonic(cells.mean, settings["supercell"], comm.bcast(constants), polar=polar)
+    series, kept = mesh_series(crystal, coarse.get(0), settings, comm, progress.mesh)
     parts = comm.gather((coarse, check), root=0)
     if comm.rank != 0:
         return None
@@ -199,11 +209,25 @@ def compute(
     members = [found[index] for index in range(1, len(found))]
     progress.tell(np.inf, "conductivity")
     fine = kept.pop(int(series.meshes[-1]))
-    return Result(series, fine, kept, found[0], members, parts[-1][1] or "no reference frames were given")
+    return Result(
+        series,
+        fine,
+        kept,
+        found[0],
+        members,
+        parts[-1][1] or "no reference frames were given",
+        polar=polar,
+        symbols=tuple(cells.mean.get_chemical_symbols()),
+    )
 
 
 def _committee_modes(
-    committee: Committee, cells: RelaxedCells, settings: Mapping[str, Any], comm: Any, progress: _Progress
+    committee: Committee,
+    cells: RelaxedCells,
+    settings: Mapping[str, Any],
+    comm: Any,
+    progress: _Progress,
+    polar: Polar | None,
 ) -> tuple[ForceConstants | None, dict[int, Modes]]:
     """Coarse modes of this rank's models by index, 0 being the mean's; and the mean's force constants on rank 0."""
     models: list[Model] = [committee.mean, *committee.members]
@@ -225,58 +249,20 @@ def _committee_modes(
                 paired=True,
             )
         )
-        modes[index] = _modes(atoms[index], settings["supercell"], constants, settings)
+        modes[index] = coarse_modes(
+            build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar), settings
+        )
         mean = constants if index == 0 else mean
         progress.model(int(settings["coarse_mesh"]))
     return mean, modes
 
 
-def _modes(atoms: Atoms, supercell: Any, constants: ForceConstants, settings: Mapping[str, Any]) -> Modes:
-    return mode_properties(
-        build_anharmonic(atoms, supercell, constants),
-        int(settings["coarse_mesh"]),
-        settings["temperatures"],
-        isotopes=bool(settings["isotopes"]),
-    )
-
-
-def _mesh_series(
-    atoms: Atoms,
-    constants: ForceConstants,
-    coarse: Modes | None,
-    settings: Mapping[str, Any],
-    comm: Any,
-    progress: _Progress,
-) -> tuple[MeshSeries, dict[int, Modes]]:
-    """Conductivity over the meshes, and the modes of the last ones; the coarse mesh is not computed again."""
-    crystal = build_anharmonic(atoms, settings["supercell"], constants)
-    meshes = check_meshes(settings["meshes"], "conductivity.meshes")
-    coarse = comm.bcast(coarse)
-    values = []
-    kept: dict[int, Modes] = {}
-    for mesh in (int(number) for number in meshes):
-        if mesh == int(settings["coarse_mesh"]):
-            modes = coarse
-            progress.mesh(mesh, 1.0)
-        else:
-            modes = mode_properties(
-                crystal,
-                mesh,
-                settings["temperatures"],
-                isotopes=bool(settings["isotopes"]),
-                comm=comm,
-                progress=lambda fraction, mesh=mesh: progress.mesh(mesh, fraction),  # type: ignore[misc]
-                batches=_BATCHES,
-            )
-        assert modes is not None
-        values.append(modes.conductivity())
-        if mesh in meshes[-_KEPT:]:
-            kept[mesh] = modes
-    return MeshSeries(meshes, np.array(values)), kept
-
-
 def cross_check(
-    structure: Atoms, model: Model, frames: Sequence[Frame], settings: Mapping[str, Any]
+    structure: Atoms,
+    model: Model,
+    frames: Sequence[Frame],
+    settings: Mapping[str, Any],
+    polar: Polar | None = None,
 ) -> CrossCheck | str:
     """Conductivity at the coarse mesh from the reference's frames and from a model on the same displacements.
 
@@ -285,23 +271,21 @@ def cross_check(
         model: the potential.
         frames: of the reference.
         settings: complete, of `check_settings`.
+        polar: Born charges of the crystal.
 
     Returns:
         The two, or a sentence why the frames do not fit the structure or do not determine the third order: only the
         comparison needs them.
     """
     try:
-        matrix = frames_supercell(structure, frames)
-        lattice = build_lattice(structure, matrix)
-        dataset = frames_dataset(lattice, frames)
+        found = reference_fit(structure, frames, polar)
+        if found.third is None:
+            return found.lacking
+        crystals = [
+            reference_crystal(structure, found, constants, polar)
+            for constants in (found.solve(), found.model(model))
+        ]
     except InputError as error:
         return str(error)
-    fit = Fit(lattice, 3)
-    needed = fit.snapshots_needed(dataset)
-    if needed > len(dataset.displacements):
-        return f"third-order force constants need {needed} frames; there are {len(dataset.displacements)}"
-    traces = [
-        _modes(structure, matrix, fit.solve(data), settings).conductivity().trace(axis1=1, axis2=2) / 3
-        for data in (dataset, model_dataset(model, lattice, dataset.displacements))
-    ]
-    return CrossCheck(traces[0], traces[1], len(dataset.displacements))
+    first, second = (isotropic(coarse_modes(crystal, settings)) for crystal in crystals)
+    return CrossCheck(first, second, found.frames)

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from hashigo.calculators.frames import Frame, read_frames
+from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.force_constants import (
@@ -31,13 +31,14 @@ from hashigo.calculators.workers.lattice.harmonic import (
     phonons,
 )
 from hashigo.calculators.workers.lattice.phonon_result import ReferenceRoutes, Result, write
-from hashigo.calculators.workers.lattice.reference_frames import fit_frames, frames_dataset, frames_supercell
+from hashigo.calculators.workers.lattice.polar import Polar, read_polar
+from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 2
+TASK_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +68,8 @@ def run(job: Job) -> None:
     committee = committee_for(job.inputs, settings["potential"], elements)
     cells = read_relaxed(job.inputs["elasticity"])
     frames = read_frames(job.inputs["frames"]) if "frames" in job.inputs else []
-    result = compute(structure, committee, cells, frames, settings, job)
+    polar = read_polar(read_header(job.inputs["frames"])) if "frames" in job.inputs else None
+    result = compute(structure, committee, cells, frames, settings, job, polar)
     if result is not None:
         write(job.output, result, TASK_VERSION)
 
@@ -114,6 +116,7 @@ def compute(
     frames: Sequence[Frame],
     settings: Mapping[str, Any],
     job: Job | None = None,
+    polar: Polar | None = None,
 ) -> Result | None:
     """Phonons by all routes; ranks share the models.
 
@@ -124,6 +127,7 @@ def compute(
         frames: of the reference; none leaves the routes at the reference's cell out.
         settings: complete, of `check_settings`.
         job: gives communicator and progress; serial without it.
+        polar: Born charges of the reference's cell, taken for every cell; None where they are not known.
 
     Returns:
         The result on rank 0, None on the others.
@@ -133,7 +137,7 @@ def compute(
     """
     cells.check(committee)
     comm = job.comm if job is not None else SerialComm()
-    lattice = build_lattice(cells.mean, settings["supercell"])
+    lattice = build_lattice(cells.mean, settings["supercell"], polar)
     path = band_path(lattice, int(settings["band_points"]))
     fit = Fit(lattice, 2)
     models = [committee.mean, *committee.members]
@@ -142,11 +146,11 @@ def compute(
     for index in range(comm.rank, len(models), comm.size):
         if job is not None:
             job.progress(index, len(models) + 1, "phonons")
-        own[index] = own_phonons(models[index], atoms[index], path, settings, fit)
+        own[index] = own_phonons(models[index], atoms[index], path, settings, fit, polar)
     reference = None
     # The last rank has no more models than the others.
     if frames and comm.rank == comm.size - 1:
-        reference = reference_routes(structure, committee.mean, frames, path, settings)
+        reference = reference_routes(structure, committee.mean, frames, path, settings, polar)
     parts = comm.gather((own, reference), root=0)
     if comm.rank != 0:
         return None
@@ -154,11 +158,16 @@ def compute(
         job.progress(1, 1, "phonons")
     found = {index: value for part, _ in parts for index, value in part.items()}
     members = [found[index] for index in range(1, len(models))]
-    return Result(structure.get_chemical_formula(), path, found[0], members, parts[-1][1])
+    return Result(structure, path, found[0], members, parts[-1][1], polar)
 
 
 def own_phonons(
-    model: Model, atoms: Atoms, path: BandPath, settings: Mapping[str, Any], fit: Fit | None = None
+    model: Model,
+    atoms: Atoms,
+    path: BandPath,
+    settings: Mapping[str, Any],
+    fit: Fit | None = None,
+    polar: Polar | None = None,
 ) -> Phonons:
     """Phonons of one model at its own relaxed cell, from pairs of opposite random displacements.
 
@@ -168,8 +177,9 @@ def own_phonons(
         path: of the bands.
         settings: complete, of `check_settings`.
         fit: of second order, used when it serves this cell.
+        polar: Born charges of the crystal.
     """
-    lattice = build_lattice(atoms, settings["supercell"])
+    lattice = build_lattice(atoms, settings["supercell"], polar)
     if fit is None or not fit.serves(lattice):
         fit = Fit(lattice, 2)
     dataset = random_dataset(
@@ -189,7 +199,12 @@ def _mesh(settings: Mapping[str, Any]) -> tuple[int, list[float], float]:
 
 
 def reference_routes(
-    structure: Atoms, model: Model, frames: Sequence[Frame], path: BandPath, settings: Mapping[str, Any]
+    structure: Atoms,
+    model: Model,
+    frames: Sequence[Frame],
+    path: BandPath,
+    settings: Mapping[str, Any],
+    polar: Polar | None = None,
 ) -> ReferenceRoutes | str:
     """Phonons from the reference's frames, and from a model on the same displacements.
 
@@ -199,25 +214,27 @@ def reference_routes(
         frames: of the reference.
         path: of the bands.
         settings: complete, of `check_settings`.
+        polar: Born charges of the crystal.
 
     Returns:
         Both, or a sentence why the frames do not fit the structure or are too few: only the comparison needs them.
     """
     try:
-        lattice = build_lattice(structure, frames_supercell(structure, frames))
-        dataset = frames_dataset(lattice, frames)
-        constants, fit, order = fit_frames(lattice, dataset)
+        found = reference_fit(structure, frames, polar)
+        constants = found.second.fit.solve(found.second.dataset)
     except InputError as error:
         return str(error)
-    again = fit.solve(model_dataset(model, lattice, dataset.displacements))
-    direct = phonons(lattice, constants, path, *_mesh(settings))
-    modelled = phonons(lattice, again, path, *_mesh(settings))
+    part = found.second
+    again = part.fit.solve(model_dataset(model, part.lattice, part.dataset.displacements))
+    direct = phonons(part.lattice, constants, path, *_mesh(settings))
+    modelled = phonons(part.lattice, again, path, *_mesh(settings))
     return ReferenceRoutes(
         symfc=direct,
         potential=modelled,
         apart=difference(modelled.commensurate, direct.commensurate),
-        frames=len(dataset.displacements),
-        left_out=dataset.left_out,
-        order=order,
-        residual=dataset.residual,
+        frames=len(part.dataset.displacements),
+        left_out=part.dataset.left_out,
+        order=part.order,
+        residual=part.dataset.residual,
+        atoms=len(part.lattice.supercell),
     )

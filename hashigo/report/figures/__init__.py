@@ -64,8 +64,8 @@ PLANNED = (
         "Phonon bands and density of states",
         "Bands of the mean potential at its own relaxed cell, with the spread of the committee; dashed, from the "
         "reference's forces directly by symfc; dotted, by the potential on the same displacements at the same cell, "
-        "so that what differs between the last two are the forces. Imaginary frequencies are drawn as negative. The "
-        "non-analytic term is not included.",
+        "so that what differs between the last two are the forces. Imaginary frequencies are drawn as negative. Where "
+        "Born charges are given, longitudinal and transverse optical modes are split, at Γ as seen from each line.",
         phonons.bands,
     ),
     Plan(

@@ -13,6 +13,8 @@ from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers import conductivity
 from hashigo.calculators.workers.homogenization.boundary import limited_conductivity, read_modes
 from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.lattice.mesh_run import isotropic
+from hashigo.calculators.workers.lattice.reference_conductivity import from_reference
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee, Evaluation
 from hashigo.errors import InputError
@@ -189,6 +191,7 @@ def test_an_engine_instead_of_a_potential(diamond, tmp_path):
         ({"snapshots": 0}, "snapshots"),
         ({"temperatures": [0.0]}, "temperatures"),
         ({"tolerance": 0.0}, "tolerance"),
+        ({"force_constants": "both"}, "force_constants"),
     ],
 )
 def test_bad_parameters_are_named(parameters, named):
@@ -200,3 +203,34 @@ def test_too_few_snapshots_are_named(tersoff, diamond):
     settings = conductivity.check_settings({**QUICK, "snapshots": 4})
     with pytest.raises(InputError, match=r"4 displaced supercells are too few .* at least 10 are needed"):
         conductivity.compute(Committee(tersoff), RelaxedCells(diamond), settings)
+
+
+def test_value_straight_from_the_frames(tersoff, diamond, tersoff_frames, result, tmp_path):
+    settings = conductivity.check_settings({**QUICK, "force_constants": "reference"})
+    found = from_reference(diamond, tersoff, tersoff_frames, settings)
+    assert np.array_equal(found.series.conductivity[1], found.coarse.conductivity())
+    assert isotropic(found.coarse) == pytest.approx(result.cross_check.reference, rel=1e-6)
+    assert found.cross_check.potential == pytest.approx(result.cross_check.potential, rel=1e-6)
+    conductivity.write(tmp_path / "c.h5", found, settings, conductivity.TASK_VERSION)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        record = reader.quantity("lattice_thermal_conductivity")
+        assert reader.note("force_constants")["source"] == "reference"
+        assert reader.has("modes/fine/lifetime")
+        assert not reader.has("modes/coarse/members")
+    # Five of the six frames determine the third order, so that each can be left out once.
+    assert set(record.components) == {"mesh", "sampling"}
+    assert (record.components["sampling"][:, 0, 0] > 0).all()
+    assert record.marks == ()
+    few = from_reference(diamond, None, tersoff_frames[:5], settings)
+    assert few.sampling is None
+    assert few.marks == ("error of sampling not known",)
+    assert few.cross_check == "no potential was given"
+    with pytest.raises(InputError, match="third-order force constants need 5 frames; there are 4"):
+        from_reference(diamond, None, tersoff_frames[:4], settings)
+
+
+def test_the_reference_route_needs_frames(diamond, tmp_path):
+    elasticity = write_elasticity(tmp_path / "elasticity.h5", diamond, 0)
+    parameters = {**QUICK, "force_constants": "reference", "potential": {"engine": "tersoff"}}
+    with pytest.raises(InputError, match="there are no reference frames"):
+        conductivity.run(Job("conductivity", parameters, {"elasticity": elasticity}, tmp_path / "c.h5"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, member_conductivity
+from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 from hashigo.calculators.workers.lattice.transport import Modes, cumulative
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,12 @@ class Result:
         coarse: its modes on the coarse mesh.
         members: modes of each member on the coarse mesh.
         cross_check: from the reference's frames, or why there is none.
+        polar: Born charges; None where they are not known.
+        symbols: chemical symbols of the crystal's atoms.
+        source: whose force constants the value is from, "potential" or "reference".
+        sampling: standard error of the reference's finite number of frames, relative, shape (n_temperatures,),
+            dimensionless; None where it is not known.
+        resampling: which frames were used and how `sampling` was come by; empty for a potential.
     """
 
     series: MeshSeries
@@ -51,6 +58,17 @@ class Result:
     coarse: Modes
     members: list[Modes] = field(default_factory=list)
     cross_check: CrossCheck | str = "no reference frames were given"
+    polar: Polar | None = None
+    symbols: tuple[str, ...] = ()
+    source: str = "potential"
+    sampling: Floats | None = None
+    resampling: str = ""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What the reader must know of the value."""
+        unknown = self.source == "reference" and self.sampling is None
+        return (*marks(self.polar, self.symbols), *(("error of sampling not known",) if unknown else ()))
 
     def member_values(self) -> Floats | None:
         """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members."""
@@ -71,6 +89,8 @@ class Result:
         parts = {"mesh": error}
         if values is not None and len(values) > 1:
             parts["model"] = values.std(axis=0, ddof=1)
+        if self.sampling is not None:
+            parts["sampling"] = np.abs(self.sampling[:, None, None] * self.series.finest)
         return parts
 
 
@@ -94,6 +114,7 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
             members=result.member_values(),
             calibrated=False,
             converged=series.converged(float(settings["tolerance"])),
+            marks=result.marks,
         )
         writer.array("temperatures", temperatures, units="K")
         writer.array("mesh/series", series.meshes, units="dimensionless")
@@ -115,8 +136,13 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
                 "carriers": "phonons only; where there are free electrons they carry heat too",
                 "method": "relaxation-time approximation, three-phonon scattering"
                 + (" and isotopes" if settings["isotopes"] else ""),
-                "non_analytic_term": False,
+                "non_analytic_term": result.polar is not None,
             },
+        )
+        writer.note("polar", polar_note(result.polar, result.symbols))
+        writer.note(
+            "force_constants",
+            {"source": result.source, "sampling": result.resampling or "committee of potentials"},
         )
 
 

@@ -21,6 +21,7 @@ from symfc.utils.utils import SymfcAtoms
 
 from hashigo.calculators.sampling import random_directions
 from hashigo.calculators.workers.lattice.crystal import SYMMETRY_TOLERANCE
+from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.calculators.workers.potential import Model
 from hashigo.errors import InputError, WorkerError
 
@@ -86,24 +87,30 @@ def supercell_matrix(supercell: Sequence[int] | Sequence[Sequence[int]] | Intege
     return np.asarray(np.rint(matrix), dtype=np.int64)
 
 
-def build_lattice(atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Phonopy:
+def build_lattice(
+    atoms: Atoms, supercell: Sequence[int] | Sequence[Sequence[int]] | Integers, polar: Polar | None = None
+) -> Phonopy:
     """Supercell, primitive cell and symmetry of a crystal, in its own Cartesian axes.
 
     Args:
         atoms: conventional cell; lengths in Å.
         supercell: as for `supercell_matrix`, shape (3,) or (3, 3), count.
+        polar: Born charges, with which frequencies have their non-analytic term; without them they have none.
 
     Raises:
-        InputError: when the supercell is none.
+        InputError: when the supercell is none, or the charges are another crystal's.
     """
     cell = phonopy_cell(atoms)
-    return Phonopy(
+    lattice = Phonopy(
         cell,
         supercell_matrix=supercell_matrix(supercell),
         primitive_matrix=guess_primitive_matrix(cell, symprec=SYMMETRY_TOLERANCE),
         symprec=SYMMETRY_TOLERANCE,
         log_level=0,
     )
+    if polar is not None:
+        lattice.nac_params = polar.parameters(atoms, lattice.primitive)
+    return lattice
 
 
 def phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
@@ -143,7 +150,9 @@ class Fit:
             symprec=lattice.symmetry.tolerance,
         )
         self._symfc.compute_basis_set(orders=self._orders)
-        self._unknowns = [self._symfc.basis_set[order].basis_set.shape[1] for order in self._orders]
+        self._unknowns: list[int] = [
+            self._symfc.basis_set[order].basis_set.shape[1] for order in self._orders
+        ]
 
     def snapshots_needed(self, dataset: Dataset) -> int:
         """Least number of snapshots like these that has as many equations as there are unknowns, count."""

@@ -126,6 +126,47 @@ def frequencies(lattice: Phonopy, constants: ForceConstants, qpoints: Floats) ->
     return np.sort(np.asarray(lattice.qpoints.frequencies), axis=1)
 
 
+def band_frequencies(lattice: Phonopy, constants: ForceConstants, path: BandPath) -> Floats:
+    """Frequencies along a path; at its ends at Γ those seen from the line, where a polar crystal's depend on it.
+
+    Args:
+        lattice: supercell and primitive cell; its force constants are set.
+        constants: of this supercell.
+        path: of the bands.
+
+    Returns:
+        Ascending at each wave vector, shape (n_q, n_bands), THz; imaginary ones negative.
+    """
+    lattice.force_constants = constants.second
+    parts = []
+    for segment in path.segments:
+        lattice.run_qpoints(segment, nac_q_direction=segment[-1] - segment[0])
+        parts.append(np.sort(np.asarray(lattice.qpoints.frequencies), axis=1))
+    return np.concatenate(parts)
+
+
+def longitudinal_frequency_gamma(lattice: Phonopy, constants: ForceConstants) -> float | None:
+    """Highest frequency at Γ seen from the Cartesian axes, with the non-analytic term.
+
+    Args:
+        lattice: supercell and primitive cell; its force constants are set.
+        constants: of this supercell.
+
+    Returns:
+        In THz, the largest of the three directions, which a cubic crystal has all the same; None without Born charges
+        or optical branch.
+    """
+    if lattice.nac_params is None or len(lattice.primitive) < 2:
+        return None
+    lattice.force_constants = constants.second
+    highest = []
+    # Columns are the reciprocal vectors that run along x, y and z, in fractions of the primitive ones.
+    for direction in np.asarray(lattice.primitive.cell).T:
+        lattice.run_qpoints(np.zeros((1, 3)), nac_q_direction=direction)
+        highest.append(float(np.max(lattice.qpoints.frequencies)))
+    return max(highest)
+
+
 def commensurate_qpoints(lattice: Phonopy) -> Floats:
     """Wave vectors whose waves fit into the supercell: there the force constants are used without interpolation.
 
@@ -288,7 +329,8 @@ class Phonons:
         thermal: thermal properties.
         commensurate: at the commensurate wave vectors of its supercell, shape (n_cells, n_bands), THz.
         gate: judged on `commensurate`.
-        gamma: highest optical frequency at Γ, THz; None without optical branches.
+        gamma: highest optical frequency at Γ without the non-analytic term, THz; None without optical branches.
+        longitudinal: the same with that term, THz; None without Born charges or optical branches.
     """
 
     distance: Floats
@@ -298,6 +340,7 @@ class Phonons:
     commensurate: Floats
     gate: StabilityGate
     gamma: float | None
+    longitudinal: float | None = None
 
 
 def phonons(
@@ -323,10 +366,11 @@ def phonons(
     spectrum, thermal = mesh_properties(lattice, constants, mesh, temperatures)
     return Phonons(
         distance=path.distances(lattice.primitive.cell),
-        frequency=frequencies(lattice, constants, path.qpoints),
+        frequency=band_frequencies(lattice, constants, path),
         spectrum=spectrum,
         thermal=thermal,
         commensurate=commensurate,
         gate=stability_gate(qpoints, commensurate, tolerance),
         gamma=optical_frequency_gamma(frequencies(lattice, constants, np.zeros((1, 3)))[0]),
+        longitudinal=longitudinal_frequency_gamma(lattice, constants),
     )

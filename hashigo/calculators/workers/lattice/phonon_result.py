@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.lattice.harmonic import THERMAL, BandPath, Difference, Phonons
+from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +31,7 @@ class ReferenceRoutes:
         order: highest order fitted; 3 keeps the anharmonic part of the forces out of the second, number.
         residual: largest component of the undisplaced supercell's forces, eV/Å; None when the reference has no such
             frame and nothing was subtracted.
+        atoms: count of atoms of the frames' supercell.
     """
 
     symfc: Phonons
@@ -38,6 +41,7 @@ class ReferenceRoutes:
     left_out: tuple[int, ...]
     order: int
     residual: float | None
+    atoms: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,25 @@ class Result:
     """What the task computes.
 
     Attributes:
-        formula: of the crystal, for messages.
+        structure: the crystal at the reference's cell; lengths in Å.
         path: wave vectors of the bands.
         mean: of the mean potential at its own cell.
         members: of the committee's members, in their order, each at its own cell.
         reference: at the reference's cell, or a sentence why the frames do not give it; None without frames.
+        polar: Born charges that every route has its non-analytic term from; None where they are not known.
     """
 
-    formula: str
+    structure: Atoms
     path: BandPath
     mean: Phonons
     members: list[Phonons] = field(default_factory=list)
     reference: ReferenceRoutes | str | None = None
+    polar: Polar | None = None
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What the reader must know of every number."""
+        return marks(self.polar, self.structure.get_chemical_symbols())
 
 
 def write(path: Path, result: Result, task_version: int) -> None:
@@ -76,6 +87,7 @@ def write(path: Path, result: Result, task_version: int) -> None:
             writer.array("bands/spread", spread, units="THz")
         positions, labels = result.path.ticks(result.mean.distance)
         writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
+        writer.note("polar", polar_note(result.polar, result.structure.get_chemical_symbols()))
         _write_gate(writer, result)
         if isinstance(result.reference, str):
             writer.note("comparison", {"skipped": result.reference})
@@ -101,19 +113,33 @@ def _write_quantities(writer: ResultWriter, result: Result) -> None:
             result.mean.thermal.rows[row],
             [m.thermal.rows[row] for m in result.members],
             conditions,
+            result.marks,
         )
     if result.mean.gamma is not None:
         members = [[m.gamma] for m in result.members if m.gamma is not None]
-        _write_quantity(writer, "optical_frequency_gamma", np.array([result.mean.gamma]), members, [{}])
+        _write_quantity(
+            writer, "optical_frequency_gamma", np.array([result.mean.gamma]), members, [{}], result.marks
+        )
+    if result.mean.longitudinal is not None:
+        value = np.array([result.mean.longitudinal])
+        members = [[m.longitudinal] for m in result.members if m.longitudinal is not None]
+        _write_quantity(writer, "longitudinal_optical_frequency_gamma", value, members, [{}])
 
 
 def _write_quantity(
-    writer: ResultWriter, name: str, value: Floats, members: Sequence[Any], conditions: list[dict[str, float]]
+    writer: ResultWriter,
+    name: str,
+    value: Floats,
+    members: Sequence[Any],
+    conditions: list[dict[str, float]],
+    marks: tuple[str, ...] = (),
 ) -> None:
     stack = np.array(members, dtype=float) if members else None
     # One member has no spread.
     parts = {"model": stack.std(axis=0, ddof=1)} if stack is not None and len(stack) > 1 else None
-    writer.quantity(name, value, conditions=conditions, members=stack, components=parts, calibrated=False)
+    writer.quantity(
+        name, value, conditions=conditions, members=stack, components=parts, calibrated=False, marks=marks
+    )
 
 
 def _write_gate(writer: ResultWriter, result: Result) -> None:
@@ -126,7 +152,7 @@ def _write_gate(writer: ResultWriter, result: Result) -> None:
         values["symfc_minimum"] = result.reference.symfc.gate.minimum
         values["reference_cell_minimum"] = result.reference.potential.gate.minimum
     fix = "check the structure's phase, or set phonons.imaginary_tolerance or stop_at_gates"
-    writer.gate("imaginary_mode", gate.sentence(result.formula), fix=fix, **values)
+    writer.gate("imaginary_mode", gate.sentence(result.structure.get_chemical_formula()), fix=fix, **values)
 
 
 def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
@@ -137,6 +163,7 @@ def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
         "unit": "THz",
         "qpoints": len(reference.symfc.commensurate),
         "frames": reference.frames,
+        "supercell_atoms": reference.atoms,
         "frames_left_out": len(reference.left_out),
         "order": reference.order,
         "residual_force": reference.residual,
@@ -145,5 +172,9 @@ def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
         "optical_frequency_gamma": {
             "symfc": reference.symfc.gamma,
             "reference_cell": reference.potential.gamma,
+        },
+        "longitudinal_optical_frequency_gamma": {
+            "symfc": reference.symfc.longitudinal,
+            "reference_cell": reference.potential.longitudinal,
         },
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame
-from hashigo.calculators.workers.lattice.force_constants import Dataset, Fit, ForceConstants, ideal_supercell
+from hashigo.calculators.workers.lattice.force_constants import (
+    Dataset,
+    Fit,
+    ForceConstants,
+    build_lattice,
+    ideal_supercell,
+    model_dataset,
+)
+from hashigo.calculators.workers.lattice.polar import Polar
+from hashigo.calculators.workers.potential import Model
 from hashigo.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -25,15 +35,15 @@ UNDISPLACED = 1e-5
 CELL_TOLERANCE = 1e-3
 
 
-def frames_supercell(atoms: Atoms, frames: Sequence[Frame]) -> Integers:
-    """The supercell that most of the displaced frames have.
+def frames_supercells(atoms: Atoms, frames: Sequence[Frame]) -> list[Integers]:
+    """The supercells that the displaced frames have; a file may hold several sizes.
 
     Args:
         atoms: conventional cell at the reference's lattice constant; lengths in Å.
         frames: of the reference.
 
     Returns:
-        Matrix M of (a' b' c') = (a b c) M, shape (3, 3), dimensionless.
+        Matrices M of (a' b' c') = (a b c) M, each of shape (3, 3), dimensionless; the largest supercell first.
 
     Raises:
         InputError: when no displaced frame is a supercell of the structure.
@@ -55,7 +65,9 @@ def frames_supercell(atoms: Atoms, frames: Sequence[Frame]) -> Integers:
             f"({len(atoms)} atoms, edges {', '.join(f'{x:.4f}' for x in atoms.cell.lengths())} Å){first}",
             fix="give the lattice constant the frames were computed at, or frames of this structure",
         )
-    return np.array(found.most_common(1)[0][0], dtype=np.int64).reshape(3, 3)
+    matrices = [np.array(entries, dtype=np.int64).reshape(3, 3) for entries, _ in found.most_common()]
+    # Of supercells of one size, that of more frames comes first.
+    return sorted(matrices, key=lambda matrix: -round(np.linalg.det(matrix)))
 
 
 def frames_dataset(lattice: Phonopy, frames: Sequence[Frame]) -> Dataset:
@@ -141,21 +153,141 @@ def match_sites(cell: Atoms, frame: Frame, index: int) -> tuple[Floats, Integers
     return displacements, order
 
 
-def fit_frames(lattice: Phonopy, dataset: Dataset) -> tuple[ForceConstants, Fit, int]:
-    """Fit second and third order together where the frames are enough, second alone where they are not.
+@dataclass(frozen=True)
+class Part:
+    """Frames of one supercell and the fit that they determine.
+
+    Attributes:
+        matrix: of the supercell, shape (3, 3), dimensionless.
+        lattice: supercell and its symmetry.
+        dataset: displacements and forces.
+        fit: of the orders that they determine.
+        order: highest of these; 3 keeps the anharmonic part of the forces out of the second, number.
+    """
+
+    matrix: Integers
+    lattice: Phonopy
+    dataset: Dataset
+    fit: Fit
+    order: int
+
+
+@dataclass(frozen=True)
+class ReferenceFit:
+    """Which frames give the force constants of second order, and which those of third.
+
+    Attributes:
+        second: the largest supercell whose frames determine the second order.
+        third: the largest whose frames determine the third, fitted with the second; it may be the same. None where no
+            frames do.
+        lacking: a sentence why there is no third order; empty where there is.
+    """
+
+    second: Part
+    third: Part | None
+    lacking: str = ""
+
+    @property
+    def frames(self) -> int:
+        """Count of frames used."""
+        used = len(self.second.dataset.displacements)
+        apart = self.third is not None and self.third is not self.second
+        return used + (len(self.third.dataset.displacements) if apart and self.third is not None else 0)
+
+    @property
+    def supercells(self) -> str:
+        """What was used, in words."""
+
+        def words(part: Part) -> str:
+            count = len(part.dataset.displacements)
+            return f"{count} {'frame' if count == 1 else 'frames'} of {len(part.lattice.supercell)} atoms"
+
+        if self.third is None or self.third is self.second:
+            return words(self.second)
+        return f"second order from {words(self.second)}, third from {words(self.third)}"
+
+    def solve(self, second: Dataset | None = None, third: Dataset | None = None) -> ForceConstants:
+        """Fit the force constants; with two supercells as phono3py does, each from its own.
+
+        Args:
+            second: instead of the frames of second order.
+            third: instead of those of third; without effect where they are the same frames.
+        """
+        found = self.second.fit.solve(second or self.second.dataset)
+        if self.third is None or self.third is self.second:
+            return found
+        apart = self.third.fit.solve(third or self.third.dataset)
+        return ForceConstants(found.second, apart.third)
+
+    def model(self, model: Model) -> ForceConstants:
+        """The same fit to the forces of a model on the same displacements."""
+        again = model_dataset(model, self.second.lattice, self.second.dataset.displacements)
+        if self.third is None or self.third is self.second:
+            return self.solve(again)
+        other = model_dataset(model, self.third.lattice, self.third.dataset.displacements)
+        return self.solve(again, other)
+
+
+def reference_fit(
+    atoms: Atoms, frames: Sequence[Frame], polar: Polar | None = None, *, order: int = 3
+) -> ReferenceFit:
+    """Sort the frames by supercell and choose those that determine each order.
 
     Args:
-        lattice: the frames' supercell, of `build_lattice`.
-        dataset: of the frames.
-
-    Returns:
-        Force constants, the fit, and the highest order fitted.
+        atoms: conventional cell at the reference's lattice constant; lengths in Å.
+        frames: of the reference.
+        polar: Born charges of the crystal, where known.
+        order: highest order looked for, 2 or 3, number.
 
     Raises:
-        InputError: when there are too few even for second order.
+        InputError: when there are too few frames even for second order, or a frame does not fit.
     """
-    fit = Fit(lattice, 3)
-    if fit.snapshots_needed(dataset) <= len(dataset.displacements):
-        return fit.solve(dataset), fit, 3
-    fit = Fit(lattice, 2)
-    return fit.solve(dataset), fit, 2
+    second: Part | None = None
+    third: Part | None = None
+    refused = ""
+    lacking = ""
+    sets = []
+    for matrix in frames_supercells(atoms, frames):
+        lattice = build_lattice(atoms, matrix, polar)
+        sets.append((matrix, lattice, frames_dataset(lattice, frames)))
+    for matrix, lattice, dataset in sets:
+        about = _third_order_frames(lattice)
+        if third is None and order > 2:
+            lacking = (
+                f"third-order force constants need about {np.ceil(about):.0f} frames; "
+                f"there are {len(dataset.displacements)}"
+            )
+        if third is None and order > 2 and len(dataset.displacements) >= 0.3 * about:
+            fit = Fit(lattice, 3)
+            needed = fit.snapshots_needed(dataset)
+            lacking = (
+                f"third-order force constants need {needed} frames; there are {len(dataset.displacements)}"
+            )
+            if needed <= len(dataset.displacements):
+                third = Part(matrix, lattice, dataset, fit, 3)
+        if second is None:
+            second = third
+        if second is None:
+            fit = Fit(lattice, 2)
+            needed = fit.snapshots_needed(dataset)
+            if needed <= len(dataset.displacements):
+                second = Part(matrix, lattice, dataset, fit, 2)
+            refused = refused or (
+                f"second-order force constants need {needed} frames of {len(lattice.supercell)} atoms; "
+                f"there are {len(dataset.displacements)}"
+            )
+        if second is not None and (third is not None or order < 3):
+            break
+    if second is None:
+        raise InputError(refused, fix="give more frames of one supercell")
+    return ReferenceFit(second, third, "" if third is not None else lacking)
+
+
+def _third_order_frames(lattice: Phonopy) -> float:
+    """About how many frames third order takes: its exact basis costs minutes for hundreds of atoms.
+
+    There are about 27 n_primitive n_supercell² / (6 n_operations) unknowns, with n_operations of the point group.
+    """
+    sites, atoms = len(lattice.primitive), len(lattice.supercell)
+    operations = len(lattice.primitive_symmetry.pointgroup_operations)
+    return 27 * sites * atoms**2 / (6 * operations) / (3 * atoms)

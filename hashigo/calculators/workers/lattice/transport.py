@@ -27,6 +27,7 @@ from hashigo.calculators.workers.lattice.force_constants import (
     phonopy_cell,
     supercell_matrix,
 )
+from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.errors import WorkerError
 
 Floats = NDArray[np.float64]
@@ -117,7 +118,12 @@ def voigt_to_tensor(voigt: Floats) -> Floats:
 
 
 def build_anharmonic(
-    atoms: Atoms, supercell: Sequence[int] | Integers, constants: ForceConstants
+    atoms: Atoms,
+    supercell: Sequence[int] | Integers,
+    constants: ForceConstants,
+    *,
+    second_supercell: Sequence[int] | Integers | None = None,
+    polar: Polar | None = None,
 ) -> Phono3py:
     """A crystal with its force constants, ready for `mode_properties`.
 
@@ -125,15 +131,20 @@ def build_anharmonic(
         atoms: conventional cell; lengths in Å.
         supercell: of the force constants, repeats, shape (3,), or matrix, shape (3, 3), count.
         constants: of second and third order.
+        second_supercell: of those of second order where it is another one, shape (3,) or (3, 3), count.
+        polar: Born charges, with which phonons have their non-analytic term; without them they have none.
     """
     cell = phonopy_cell(atoms)
     crystal = Phono3py(
         cell,
         supercell_matrix=supercell_matrix(supercell),
+        phonon_supercell_matrix=None if second_supercell is None else supercell_matrix(second_supercell),
         primitive_matrix=guess_primitive_matrix(cell, symprec=SYMMETRY_TOLERANCE),
         symprec=SYMMETRY_TOLERANCE,
         log_level=0,
     )
+    if polar is not None:
+        crystal.nac_params = polar.parameters(atoms, crystal.primitive)
     crystal.fc2 = constants.second
     crystal.fc3 = constants.third
     return crystal

@@ -8,9 +8,9 @@ import pytest
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.workers.lattice.force_constants import build_lattice, ideal_supercell
 from hashigo.calculators.workers.lattice.reference_frames import (
-    fit_frames,
     frames_dataset,
-    frames_supercell,
+    frames_supercells,
+    reference_fit,
 )
 from hashigo.errors import InputError
 
@@ -92,33 +92,55 @@ def test_missing_forces_are_named(lattice, frame):
 
 
 def test_supercell_of_the_frames(diamond, frame):
-    assert np.array_equal(frames_supercell(diamond, [frame]), np.diag([2, 2, 2]))
+    (found,) = frames_supercells(diamond, [frame])
+    assert np.array_equal(found, np.diag([2, 2, 2]))
     # phonopy's matrix acts on columns: its transpose is what relates the rows of the cells.
     matrix = np.array([[1, 1, 0], [0, 2, 0], [0, 0, 1]])
     cell = ideal_supercell(build_lattice(diamond, matrix))
     skew = Frame(cell.cell.array, cell.positions, tuple(cell.get_chemical_symbols()))
-    assert np.array_equal(frames_supercell(diamond, [skew]), matrix)
+    both = frames_supercells(diamond, [skew, frame])
+    assert np.array_equal(both, [np.diag([2, 2, 2]), matrix])
     stretched = replace(frame, cell=frame.cell * 1.01)
     with pytest.raises(
         InputError, match="none of the 1 displaced reference frames is a supercell of the structure"
     ):
-        frames_supercell(diamond, [stretched])
+        frames_supercells(diamond, [stretched])
 
 
-def test_third_order_needs_enough_frames(lattice, frame):
-    _, _, order = fit_frames(lattice, frames_dataset(lattice, [frame]))
-    assert order == 2
+def test_third_order_needs_enough_frames(diamond, frame):
+    found = reference_fit(diamond, [frame])
+    assert found.third is None
+    assert found.second.order == 2
+    assert found.lacking.startswith("third-order force constants need about 4 frames; there are 1")
+
+
+def spring_frames(springs, cubic, repeats, count):
+    cell = ideal_supercell(build_lattice(cubic, [repeats] * 3))
+    frames = []
+    for seed in range(count):
+        moved = cell.copy()
+        moved.positions += np.random.default_rng(seed).uniform(-0.02, 0.02, size=(len(cell), 3))
+        forces = springs(1.0).evaluate([moved])[0].forces
+        frames.append(Frame(cell.cell.array, moved.positions, ("Al",) * len(cell), forces=forces))
+    return frames
 
 
 def test_third_order_where_the_frames_are_enough(springs, cubic):
-    lattice = build_lattice(cubic, [3, 3, 3])
-    cell = ideal_supercell(lattice)
-    frames = []
-    for seed in range(2):
-        moved = cell.copy()
-        moved.positions += np.random.default_rng(seed).uniform(-0.02, 0.02, size=(27, 3))
-        forces = springs(1.0).evaluate([moved])[0].forces
-        frames.append(Frame(cell.cell.array, moved.positions, ("Al",) * 27, forces=forces))
-    constants, _, order = fit_frames(lattice, frames_dataset(lattice, frames))
-    assert order == 3
+    found = reference_fit(cubic, spring_frames(springs, cubic, 3, 2))
+    assert found.second is found.third
+    assert found.frames == 2
+    assert found.solve().second[0, 0] == pytest.approx(6 * np.eye(3), abs=1e-8)
+
+
+def test_each_order_is_from_the_largest_supercell_that_determines_it(springs, cubic):
+    small, large = spring_frames(springs, cubic, 3, 2), spring_frames(springs, cubic, 5, 1)
+    found = reference_fit(cubic, [*small, *large])
+    assert found.frames == 3
+    assert found.supercells == "second order from 1 frame of 125 atoms, third from 2 frames of 27 atoms"
+    constants = found.solve()
+    assert constants.second.shape == (1, 125, 3, 3)
     assert constants.second[0, 0] == pytest.approx(6 * np.eye(3), abs=1e-8)
+    assert constants.third.shape == (1, 27, 27, 3, 3, 3)
+    again = found.model(springs(2.0))
+    assert again.second == pytest.approx(2 * constants.second, abs=1e-8)
+    assert reference_fit(cubic, large).third is None

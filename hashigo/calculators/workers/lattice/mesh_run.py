@@ -1,0 +1,77 @@
+"""Conductivity of one crystal over the study's meshes, and on its coarse mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from phono3py import Phono3py
+
+from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes
+from hashigo.calculators.workers.lattice.transport import Modes, mode_properties
+
+Floats = NDArray[np.float64]
+
+#: Meshes at the end of the series whose modes are kept: those that the error is estimated from.
+_KEPT = 3
+#: Pieces of a mesh after which progress is told.
+_BATCHES = 10
+
+
+def coarse_modes(crystal: Phono3py, settings: Mapping[str, Any]) -> Modes:
+    """Modes on the coarse mesh.
+
+    Args:
+        crystal: with force constants of second and third order.
+        settings: complete, of the task; temperatures in K.
+    """
+    mesh, temperatures = int(settings["coarse_mesh"]), settings["temperatures"]
+    return mode_properties(crystal, mesh, temperatures, isotopes=bool(settings["isotopes"]))
+
+
+def isotropic(modes: Modes) -> Floats:
+    """A third of the trace of the conductivity, shape (n_temperatures,), W/(m K)."""
+    return np.asarray(modes.conductivity().trace(axis1=1, axis2=2) / 3)
+
+
+def mesh_series(
+    crystal: Phono3py,
+    coarse: Modes | None,
+    settings: Mapping[str, Any],
+    comm: Any,
+    progress: Callable[[int, float], None],
+) -> tuple[MeshSeries, dict[int, Modes]]:
+    """Conductivity over the meshes, and the modes of the last ones; the coarse mesh is not computed again.
+
+    Args:
+        crystal: with force constants of second and third order, on every rank.
+        coarse: its modes on the coarse mesh, on rank 0.
+        settings: complete, of the task; temperatures in K.
+        comm: communicator; ranks share the wave vectors.
+        progress: told a mesh and the fraction of it that is done, dimensionless.
+    """
+    meshes = check_meshes(settings["meshes"], "conductivity.meshes")
+    coarse = comm.bcast(coarse)
+    values = []
+    kept: dict[int, Modes] = {}
+    for mesh in (int(number) for number in meshes):
+        if mesh == int(settings["coarse_mesh"]):
+            modes = coarse
+            progress(mesh, 1.0)
+        else:
+            modes = mode_properties(
+                crystal,
+                mesh,
+                settings["temperatures"],
+                isotopes=bool(settings["isotopes"]),
+                comm=comm,
+                progress=lambda fraction, mesh=mesh: progress(mesh, fraction),  # type: ignore[misc]
+                batches=_BATCHES,
+            )
+        assert modes is not None
+        values.append(modes.conductivity())
+        if mesh in meshes[-_KEPT:]:
+            kept[mesh] = modes
+    return MeshSeries(meshes, np.array(values)), kept

@@ -1,0 +1,167 @@
+"""Conductivity straight from the reference's frames, without a potential between; the frames are resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from phono3py import Phono3py
+
+from hashigo.calculators.frames import Frame
+from hashigo.calculators.workers.job import Job, SerialComm
+from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result
+from hashigo.calculators.workers.lattice.force_constants import Dataset, ForceConstants
+from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series
+from hashigo.calculators.workers.lattice.polar import Polar
+from hashigo.calculators.workers.lattice.reference_frames import Part, ReferenceFit, reference_fit
+from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
+from hashigo.calculators.workers.potential import Model
+from hashigo.errors import InputError
+
+Floats = NDArray[np.float64]
+
+#: Most groups that frames are left out by.
+GROUPS = 8
+#: Fewer groups than this tell no spread.
+LEAST_GROUPS = 4
+
+
+def reference_crystal(
+    structure: Atoms, found: ReferenceFit, constants: ForceConstants, polar: Polar | None
+) -> Phono3py:
+    """The crystal at the reference's cell, each order of force constants on its own supercell.
+
+    Args:
+        structure: conventional cell at the reference's lattice constant; lengths in Å.
+        found: the supercells, with third order.
+        constants: of both orders.
+        polar: Born charges, where known.
+    """
+    assert found.third is not None
+    apart = found.third is not found.second
+    return build_anharmonic(
+        structure,
+        found.third.matrix,
+        constants,
+        second_supercell=found.second.matrix if apart else None,
+        polar=polar,
+    )
+
+
+def from_reference(
+    structure: Atoms,
+    model: Model | None,
+    frames: Sequence[Frame],
+    settings: Mapping[str, Any],
+    job: Job | None = None,
+    polar: Polar | None = None,
+) -> Result | None:
+    """Conductivity at the reference's cell from its frames; ranks share the wave vectors and the resampled fits.
+
+    Args:
+        structure: conventional cell at the reference's lattice constant; lengths in Å.
+        model: the mean potential, for the comparison; None without one.
+        frames: of the reference.
+        settings: complete, of the task "conductivity".
+        job: gives communicator and progress; serial without it.
+        polar: Born charges, where known.
+
+    Returns:
+        The result on rank 0, None on the others.
+
+    Raises:
+        InputError: when the frames do not fit the structure or do not determine the third order.
+    """
+    comm = job.comm if job is not None else SerialComm()
+    found = reference_fit(structure, frames, polar)
+    if found.third is None:
+        raise InputError(
+            f"{found.lacking}, for conductivity.force_constants: reference",
+            fix="give more displaced frames, or set conductivity.force_constants to 'potential'",
+        )
+
+    def tell(done: float, text: str) -> None:
+        if job is not None:
+            job.progress(done, 1.0, text)
+
+    tell(0.0, "force constants of the reference's frames")
+    crystal = reference_crystal(structure, found, found.solve(), polar)
+    coarse = coarse_modes(crystal, settings)
+    fits, scale, sentence = _resampled(found)
+    spread = []
+    for number in range(comm.rank, len(fits), comm.size):
+        constants = found.solve(*fits[number])
+        again = coarse_modes(reference_crystal(structure, found, constants, polar), settings)
+        spread.append(isotropic(again))
+        tell(0.1 * number / len(fits), "frames resampled")
+    check: CrossCheck | str = "no potential was given"
+    if model is not None and comm.rank == comm.size - 1:
+        potential = coarse_modes(reference_crystal(structure, found, found.model(model), polar), settings)
+        check = CrossCheck(isotropic(coarse), isotropic(potential), found.frames)
+    total = sum(float(mesh) ** 6 for mesh in settings["meshes"])
+    before = {mesh: sum(float(m) ** 6 for m in settings["meshes"] if m < mesh) for mesh in settings["meshes"]}
+    series, kept = mesh_series(
+        crystal,
+        coarse,
+        settings,
+        comm,
+        lambda mesh, part: tell(
+            0.1 + 0.89 * (before[mesh] + part * mesh**6) / total, f"conductivity, mesh {mesh}"
+        ),
+    )
+    parts = comm.gather((spread, check), root=0)
+    if comm.rank != 0:
+        return None
+    tell(1.0, "conductivity")
+    values = np.array([kappa for part, _ in parts for kappa in part])
+    return Result(
+        series,
+        kept.pop(int(series.meshes[-1])),
+        kept,
+        coarse,
+        cross_check=parts[-1][1],
+        polar=polar,
+        symbols=tuple(structure.get_chemical_symbols()),
+        source="reference",
+        sampling=_relative_error(values, scale, coarse) if len(values) else None,
+        resampling=f"{found.supercells}; {sentence}",
+    )
+
+
+def _relative_error(values: Floats, scale: float, coarse: Modes) -> Floats:
+    """Jackknife error of the isotropic conductivity, shape (n_temperatures,), dimensionless."""
+    apart = values - values.mean(axis=0)
+    return np.asarray(np.sqrt(scale * np.sum(apart**2, axis=0)) / isotropic(coarse))
+
+
+def _resampled(found: ReferenceFit) -> tuple[list[tuple[Dataset | None, Dataset | None]], float, str]:
+    """Frames with one group after another left out, the factor of the sum of squares, and what was done.
+
+    The frames of third order are left out, which are also those of second order where one supercell serves both. Of a
+    larger supercell there are rarely enough: its part of the error is not known, and that is said.
+    """
+    part = found.third
+    assert part is not None
+    frames = len(part.dataset.displacements)
+    groups = min(GROUPS, frames)
+    most_left_out = -(-frames // groups)
+    if groups < LEAST_GROUPS or frames - most_left_out < part.fit.snapshots_needed(part.dataset):
+        return [], 0.0, "the frames are too few to tell the error of sampling them: not included"
+    fits: list[tuple[Dataset | None, Dataset | None]] = []
+    for group in range(groups):
+        less = _without(part, group, groups)
+        fits.append((less, None) if part is found.second else (None, less))
+    sentence = f"error of sampling by leaving out each of {groups} groups of frames, coarse mesh"
+    if part is not found.second:
+        sentence += "; those of second order are too few to be left out: their part is not included"
+    return fits, (groups - 1) / groups, sentence
+
+
+def _without(part: Part, group: int, groups: int) -> Dataset:
+    keep = np.arange(len(part.dataset.displacements)) % groups != group
+    data = part.dataset
+    return replace(data, displacements=data.displacements[keep], forces=data.forces[keep])
