@@ -56,16 +56,18 @@ class Site(BaseModel):
         """Number of cores that jobs may use at once."""
         return len(os.sched_getaffinity(0)) if self.cores == "auto" else self.cores
 
-    def n_in_flight(self, asked: int | None = None) -> int:
+    def n_in_flight(self, asked: int | None = None, ranks: int = 1) -> int:
         """Most jobs submitted at once; what a study asks for can only lower it.
 
         Args:
             asked: count that the study asks for; None when it says nothing.
+            ranks: of each job; where the cores of the site are the limit, they are shared.
 
         Returns:
             The count.
         """
-        allowed = self.n_cores() if self.max_in_flight == "auto" else self.max_in_flight
+        cores = self.n_cores()
+        allowed = max(1, cores // ranks) if self.max_in_flight == "auto" else self.max_in_flight
         return allowed if asked is None else min(allowed, asked)
 
 

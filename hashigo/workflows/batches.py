@@ -86,6 +86,18 @@ def batch_options(site: Site, engine: Engine, settings: Mapping[str, Any], n_fra
     return options
 
 
+def frame_options(site: Site, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of one frame's own job: its ranks and walltime within what the site gives, and the site's memory.
+
+    Args:
+        site: where it runs.
+        settings: of the engine, complete; `ranks` and `walltime` [s] where it has them.
+    """
+    options = job_options(site, int(settings.get("ranks", 1)), settings.get("walltime"))
+    # An empty entry is left out: a job's options belong to its hash, by which finished jobs are found again.
+    return {name: value for name, value in options.items() if value != {}}
+
+
 def frames_reached(batch: CalcJobNode) -> int:
     """Number of frames that a batch which left no result had behind it, with those of its earlier tries."""
     try:

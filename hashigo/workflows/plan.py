@@ -55,6 +55,7 @@ def _ranks(stage: Stage, prepared: Prepared) -> int:
     site = load_site(prepared.study.site)
     cores = site.n_cores() if mpi_works(site) else 1
     if stage.name == "reference":
-        return cores if _in_batch(prepared) else 1
+        each = int((prepared.content["reference"]["settings"] or {}).get("ranks", 1))
+        return cores if _in_batch(prepared) else min(each, cores)
     process = WorkflowFactory(stage.process)
     return min(process.most_ranks(stage.parameters(prepared.content)) or cores, cores)

@@ -22,6 +22,7 @@ from hashigo.workflows.batches import (
     FRAMES,
     PARTIAL,
     batch_options,
+    frame_options,
     frames_reached,
     known_frames,
     runs_in_batch,
@@ -191,11 +192,13 @@ class ReferenceWorkChain(WorkChain):
         site = load_site(self.inputs.site.value)
         engine = self._engine()
         code = program_code(site, engine.program)
+        options = frame_options(site, given["settings"])
+        ranks = options["resources"]["num_mpiprocs_per_machine"]
         kinds = [frame.kind for frame in self.ctx.sampled.iter_frames()]
-        stop = min(len(kinds), self.ctx.next + site.n_in_flight(given.get("max_in_flight")))
+        stop = min(len(kinds), self.ctx.next + site.n_in_flight(given.get("max_in_flight"), ranks))
         for index in range(self.ctx.next, stop):
             structure = frame_structure(self.ctx.sampled, Int(index))
-            process, inputs = engine.job(structure, kinds[index], given["settings"], code)
+            process, inputs = engine.job(structure, kinds[index], given["settings"], code, options)
             inputs.setdefault("metadata", {})["label"] = f"frame {index + 1} of {len(kinds)}"
             self.to_context(frames=append_(self.submit(process, **inputs)))
         self.ctx.next = stop

@@ -83,7 +83,7 @@ class Engine:
         version: what it calls itself, from (calculator); read after a frame was computed.
         converged: whether self-consistency was reached, from (calculator); None where the notion is empty.
         job: makes process class and inputs of one frame; called as
-            job(structure_node, kind of frame, settings, code).
+            job(structure_node, kind of frame, settings, code, options of the job).
         outputs: labels of the outputs that `read` needs.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
         resolve: settings without paths, and recommended defaults, from (settings as in the study, folder of the

@@ -48,8 +48,14 @@ def _parameters(settings: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {"CONTROL": control, "SYSTEM": system, "ELECTRONS": electrons}
 
 
-def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> tuple[Any, dict[str, Any]]:
-    """Process class and inputs of one frame; `structure` is a StructureData, `code` runs pw.x."""
+def _job(
+    structure: Any,
+    kind: str,
+    settings: Mapping[str, Any],
+    code: Any,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Process class and inputs of one frame; `structure` is a StructureData, `code` runs pw.x with `options`."""
     from aiida import orm
     from aiida.plugins import WorkflowFactory
     from aiida_pseudo.data.pseudo import UpfData
@@ -80,6 +86,7 @@ def _job(structure: Any, kind: str, settings: Mapping[str, Any], code: Any) -> t
                     "resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1},
                     "withmpi": False,
                     "max_wallclock_seconds": int(settings["walltime"]),
+                    **(options or {}),
                 }
             },
         },
@@ -131,7 +138,7 @@ ENGINE = Engine(
         ),
         "scf_threshold": Setting(1e-9, "Energy error at which self-consistency is reached.", "Ry"),
         "walltime": Setting(7200.0, "Longest time of one frame in a job of its own.", "s", physics=False),
-        "ranks": Setting(1, "MPI ranks of one frame where frames are packed.", physics=False),
+        "ranks": Setting(1, "MPI ranks of one frame; at most one for each core of the site.", physics=False),
     },
     calculator=_calculator,
     version=version,
