@@ -9,7 +9,10 @@ DEMO_AIIDA := $(CURDIR)/.aiida
 
 # Only root can install Debian packages; others get skips that name what is missing. OpenBLAS makes pw.x some times
 # faster than the reference BLAS that it depends on.
-APT_PACKAGES := quantum-espresso libopenblas0-pthread quantum-espresso-data openmpi-bin libopenmpi-dev chromium chromium-driver
+APT_PACKAGES := quantum-espresso libopenblas0-pthread quantum-espresso-data openmpi-bin libopenmpi-dev chromium chromium-driver \
+  abinit abinit-data
+# Only the long tests need these.
+APT_PACKAGES_ALL := cp2k cp2k-data libxc-dev
 
 .PHONY: install install-test demo test test-all lint clean
 
@@ -50,7 +53,9 @@ lint: install-test
 test: lint
 	$(BIN)/python -m pytest -m "not slow" --durations=15
 
+test-all: APT_PACKAGES += $(APT_PACKAGES_ALL)
 test-all: lint
+	$(BIN)/python -m pip install --quiet --editable '.[gpaw]'
 	$(BIN)/python -m pytest --durations=30
 
 clean:
