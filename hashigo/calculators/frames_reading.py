@@ -40,6 +40,9 @@ _SINCE_2 = {"atoms/magnetic_moment", "atoms/charge"}
 BLOCK = 16384
 BLOCK_FRAMES = 1024
 
+#: Memory for chunks of each dataset, bytes; HDF5's own 8 MB for each of 28 would grow with the file for long.
+CACHE = 1 << 18
+
 
 def read_header(path: Path) -> dict[str, Any]:
     """What holds for all frames of a file.
@@ -131,10 +134,10 @@ def _open(path: Path) -> h5py.File:
 
 def _open_hdf5(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", rdcc_nbytes=CACHE)
     except OSError:
         # A file that is being written, or whose writer was killed, opens in this mode only.
-        return h5py.File(path, "r", swmr=True)
+        return h5py.File(path, "r", swmr=True, rdcc_nbytes=CACHE)
 
 
 def _check_layout(file: h5py.File, name: str) -> None:

@@ -16,6 +16,7 @@ from hashigo.calculators.configuration import Floats, Frame, check_frame
 from hashigo.calculators.frames_reading import (
     BLOCK,
     BLOCK_FRAMES,
+    CACHE,
     COLUMNS,
     FORMAT,
     SCHEMA_VERSION,
@@ -43,7 +44,7 @@ def write_frames(path: Path, frames: Iterable[Frame], header: Mapping[str, Any] 
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
-        with h5py.File(part, "w") as file:
+        with h5py.File(part, "w", rdcc_nbytes=CACHE) as file:
             table = _create(file, header)
             for block in _blocks(_checked(frames, path.name)):
                 table.append(block)
@@ -86,7 +87,7 @@ class FrameWriter:
         try:
             # SWMR (single writer, multiple readers) orders writes so that the file is whole at any time; it needs
             # the format of HDF5 1.10.
-            self._file = h5py.File(part, "w", libver=("v110", "v110"))
+            self._file = h5py.File(part, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE)
         except OSError as error:
             raise _not_written(self.path, error) from error
         try:
