@@ -53,6 +53,7 @@ class FrameCalculator(Calculator):
 
     def __init__(self, compute: Callable[[Atoms], Outcome], spin: Mapping[str, float]) -> None:
         super().__init__()
+        compute_alone()
         self._compute = compute
         self._spin = spin
         #: Of the program, once a frame was computed.
@@ -78,6 +79,13 @@ class FrameCalculator(Calculator):
         for name in ("forces", "stress", "magmoms"):
             if name in results:
                 self.results[name] = np.array(results[name], dtype=float)
+
+
+def compute_alone() -> None:
+    """Have ASE take this process for the only one: under MPI its readers and writers wait for all ranks."""
+    from ase import parallel
+
+    parallel.world.comm = parallel.DummyMPI()
 
 
 def version(calculator: FrameCalculator) -> str:

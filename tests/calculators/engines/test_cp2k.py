@@ -7,7 +7,7 @@ import pytest
 from hashigo.calculators.engines import get_engine
 from hashigo.errors import InputError, WorkerError
 
-SETTINGS = {"cutoff": "200 Ry", "relative_cutoff": "40 Ry", "kpoint_spacing": 1.2, "scf_threshold": 1e-8}
+SETTINGS = {"cutoff": "200 Ry", "relative_cutoff": "40 Ry", "kpoint_spacing": 3.0, "scf_threshold": 1e-8}
 
 
 def test_missing_tables_entries_are_named(monkeypatch, tmp_path):
