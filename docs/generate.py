@@ -94,6 +94,37 @@ def exit_codes_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def engines_page() -> str:
+    """Every engine with its settings."""
+    from hashigo.calculators.engines import engine_names, get_engine
+
+    lines = [
+        "# Engines",
+        "",
+        "Made from the code by `docs/generate.py`. `hashigo engines` tells which are installed, and how to get others.",
+        "Numbers of an engine that is not first-principles are marked so in tables, pages and packages.",
+        "",
+        "| engine | what | first-principles | needs |",
+        "|---|---|---|---|",
+    ]
+    engines = [get_engine(name) for name in engine_names()]
+    for engine in engines:
+        truth = "yes" if engine.first_principles else "no"
+        lines.append(
+            f"| [`{engine.name}`](#{engine.name}) | {engine.title} | {truth} | {engine.how_to_get()} |"
+        )
+    for engine in engines:
+        lines += ["", f"## {engine.name}", ""]
+        if not engine.settings:
+            lines.append("No settings.")
+            continue
+        lines += ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+        for name, setting in engine.settings.items():
+            default = json.dumps(setting.default, ensure_ascii=False)
+            lines.append(f"| `{name}` | `{default}` | {setting.unit} | {setting.description} |")
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> str:
     """JSON schema of study files."""
     return json.dumps(Study.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
@@ -103,6 +134,7 @@ PAGES = {
     "study.md": study_page,
     "quantities.md": quantities_page,
     "exit-codes.md": exit_codes_page,
+    "engines.md": engines_page,
     "study.schema.json": schema,
 }
 
