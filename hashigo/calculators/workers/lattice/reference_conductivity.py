@@ -89,19 +89,19 @@ def from_reference(
             job.progress(done, 1.0, text)
 
     tell(0.0, "force constants of the reference's frames")
-    crystal = reference_crystal(structure, found, found.solve(), polar)
+    own = found.solve()
+    crystal = reference_crystal(structure, found, own, polar)
     coarse = coarse_modes(crystal, settings)
     fits, scale, sentence = _resampled(found)
     spread = []
     for number in range(comm.rank, len(fits), comm.size):
-        constants = found.solve(*fits[number])
-        again = coarse_modes(reference_crystal(structure, found, constants, polar), settings)
-        spread.append(isotropic(again))
+        spread.append(isotropic(_coarse_with(crystal, found.solve(*fits[number]), settings)))
         tell(0.1 * number / len(fits), "frames resampled")
     check: CrossCheck | str = "no potential was given"
     if model is not None and comm.rank == comm.size - 1:
-        potential = coarse_modes(reference_crystal(structure, found, found.model(model), polar), settings)
-        check = CrossCheck(isotropic(coarse), isotropic(potential), found.frames)
+        potential = isotropic(_coarse_with(crystal, found.model(model), settings))
+        check = CrossCheck(isotropic(coarse), potential, found.frames)
+    crystal.fc2, crystal.fc3 = own.second, own.third
     total = sum(float(mesh) ** 6 for mesh in settings["meshes"])
     before = {mesh: sum(float(m) ** 6 for m in settings["meshes"] if m < mesh) for mesh in settings["meshes"]}
     series, kept = mesh_series(
@@ -130,6 +130,12 @@ def from_reference(
         sampling=_relative_error(values, scale, coarse) if len(values) else None,
         resampling=f"{found.supercells}; {sentence}",
     )
+
+
+def _coarse_with(crystal: Phono3py, constants: ForceConstants, settings: Mapping[str, Any]) -> Modes:
+    """Modes on the coarse mesh with other force constants, which stay; a new crystal would cost as much as they."""
+    crystal.fc2, crystal.fc3 = constants.second, constants.third
+    return coarse_modes(crystal, settings)
 
 
 def _relative_error(values: Floats, scale: float, coarse: Modes) -> Floats:
