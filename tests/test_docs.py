@@ -24,7 +24,9 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["study.md", "quantities.md", "exit-codes.md", "engines.md", "study.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["study.md", "quantities.md", "exit-codes.md", "engines.md", "study.schema.json"]
+)
 def test_pages_made_from_the_code_are_current(name):
     made = generator().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == made, "run python docs/generate.py"
