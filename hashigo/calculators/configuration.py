@@ -108,7 +108,8 @@ def check_frame(frame: Frame, index: int, where: str) -> None:
         has = value.shape if isinstance(value, np.ndarray) else np.shape(value)
         if has != shape:
             raise InputError(f"{name} of frame {index} of {where} has shape {has}, expected {shape}")
-        if not (np.isfinite(value).all() if shape else math.isfinite(value)):
+        # A number that is not finite makes the sum of squares so.
+        if not math.isfinite(np.vdot(value, value) if shape else value):
             raise InputError(
                 f"{name} of frame {index} of {where} is not finite (NaN or infinite)",
                 fix="leave the frame out, or compute it again",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +68,12 @@ def iter_frames(path: Path) -> Iterator[Frame]:
     Raises:
         InputError: when the file or a frame is unreadable or not finite.
     """
-    index = 0
+    index, name = 0, Path(path).name
     try:
         with _open(path) as file:
             for group, n_frames in _parts(file):
                 for frame in _read_part(group, n_frames):
-                    check_frame(frame, index, Path(path).name)
+                    check_frame(frame, index, name)
                     index += 1
                     yield frame
     except (
@@ -199,15 +201,11 @@ def _read_block(group: h5py.Group, columns: Mapping[str, Any]) -> Iterator[Frame
 
 
 def _frame(row: Mapping[str, Any], atoms: Mapping[str, Any]) -> Frame:
-    if len(atoms["number"]) and not 0 < atoms["number"].min() <= atoms["number"].max() < len(
-        chemical_symbols
-    ):
-        raise ValueError("an atomic number is not that of an element")
     energy = float(row["energy"])
     return Frame(
         cell=row["cell"],
         positions=atoms["position"],
-        symbols=tuple(chemical_symbols[z] for z in atoms["number"]),
+        symbols=_symbols(atoms["number"].tobytes(), atoms["number"].dtype.str),
         energy=None if np.isnan(energy) else energy,
         forces=_computed(atoms["force"]),
         stress=_computed(row["stress"]),
@@ -220,6 +218,17 @@ def _frame(row: Mapping[str, Any], atoms: Mapping[str, Any]) -> Frame:
     )
 
 
+# Most frames of a file are of one composition.
+@lru_cache(maxsize=64)
+def _symbols(numbers: bytes, kind: str) -> tuple[str, ...]:
+    found = np.frombuffer(numbers, dtype=kind)
+    if len(found) and not 0 < found.min() <= found.max() < len(chemical_symbols):
+        raise ValueError("an atomic number is not that of an element")
+    return tuple(chemical_symbols[z] for z in found)
+
+
 def _computed(values: Floats | None) -> Floats | None:
-    # All NaN means "not computed"; a single NaN is an error that check_frame names.
-    return None if values is None or np.isnan(values).all() else values
+    # All NaN means "not computed"; a single NaN is an error that check_frame names. The first number decides of most.
+    if values is None or (values.size and not math.isnan(values.flat[0])):
+        return values
+    return None if np.isnan(values).all() else values

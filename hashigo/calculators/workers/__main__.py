@@ -11,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+from hashigo.calculators.workers.farm import wait_for_all
 from hashigo.calculators.workers.job import FramesFailed, Incomplete, Job, NotWritten, PartialResult
 from hashigo.errors import HashigoError, InputError, MissingComponent, WorkerError
 
@@ -34,6 +35,7 @@ def _cpu_time() -> float:
 
 def _write_statistics(job: Job, path: Path, wall: float) -> None:
     """Times and ranks, kept beside the result: they are no physics."""
+    wait_for_all(job.comm)
     cpu = sum(job.comm.allgather(_cpu_time()))
     if job.is_root:
         content = {"wall_time_s": round(wall, 3), "cpu_time_s": round(cpu, 3), "ranks": job.comm.size}

@@ -15,13 +15,13 @@ from hashigo.calculators.workers.stopping import FrameCut, Stop
 Task = TypeVar("Task")
 
 #: Wanted computing time of a bundle, s.
-BUNDLE = 0.5
+BUNDLE = 1.0
 
 #: Most tasks in a bundle, whatever they take.
-LARGEST = 256
+LARGEST = 512
 
 #: Time between two looks of a rank that waits, s.
-LOOK = 0.002
+LOOK = 0.005
 
 #: How much longer than the ranks' own limit rank 0 waits for their last results, s.
 LAST_RESULTS = 0.3
@@ -142,7 +142,22 @@ def work(comm: Any, compute: Callable[[Any], Any], stop: Stop) -> None:
         if not bundle:
             return
         for message in _compute(bundle, compute, stop):
-            comm.send(message, dest=0, tag=_RESULTS)
+            _asleep_until(comm.isend(message, dest=0, tag=_RESULTS))
+
+
+def wait_for_all(comm: Any) -> None:
+    """Sleep until every rank has come here: MPI's own waiting takes a whole core from the ranks that still work.
+
+    Args:
+        comm: communicator of all ranks.
+    """
+    if comm.size > 1:
+        _asleep_until(comm.Ibarrier())
+
+
+def _asleep_until(request: Any) -> None:
+    while not request.Test():
+        time.sleep(LOOK)
 
 
 def _compute(

@@ -1,4 +1,4 @@
-"""Bundles are sized by what frames cost: half a second of work, the longest first, smaller towards the end."""
+"""Bundles are sized by what frames cost: a second of work, the longest first, smaller towards the end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def queue_of(sizes):
     return Queue(iter(range(len(sizes))), sizes, lambda size: float(size) ** 2)
 
 
-def test_bundles_take_half_a_second_once_times_are_known():
+def test_bundles_take_a_second_once_times_are_known():
     queue = queue_of([32] * 1000)
     assert queue.bundle(2) == [0]
     queue.measured(32, 0.0099)
-    assert queue.bundle(2) == list(range(1, 51))
+    assert queue.bundle(2) == list(range(1, 102))
     assert queue.is_fine()
 
 
