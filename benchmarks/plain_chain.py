@@ -46,7 +46,8 @@ def main(study_path: Path, folder: Path) -> None:
         ("training", content["potential"] | seed, {"frames": frames}, files["potential"], False),
         (
             "elasticity", content["elasticity"],
-            {"structure": folder / "structure.json", "potential": files["potential"]}, files["elasticity"], True,
+            {"structure": folder / "structure.json", "frames": frames, "potential": files["potential"]},
+            files["elasticity"], True,
         ),
         ("phonons", content["phonons"] | seed, everything, files["phonons"], True),
         ("conductivity", content["conductivity"] | seed, everything, files["conductivity"], True),

@@ -21,11 +21,12 @@ from hashigo.calculators.workers.lattice.elastic import (
     relax,
     stiffness,
 )
+from hashigo.calculators.workers.lattice.fixed_cell import MARK, WHY, kept_cell
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 2
+TASK_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 _DENSITY = m**3 / kg
+#: Quantities that the cell alone gives.
+_OF_CELL = ("lattice_parameters", "cell_volume", "density")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,17 @@ class CrystalState:
 
 @dataclass(frozen=True)
 class Elasticity:
-    """What the task computes: the mean potential's state, and those of the members in their order."""
+    """What the task computes.
+
+    Attributes:
+        mean: the mean potential's state.
+        members: those of the members in their order.
+        cell_relaxed: whether the cell is the potential's own, or that of frames which tell of no other.
+    """
 
     mean: CrystalState
     members: list[CrystalState] = field(default_factory=list)
+    cell_relaxed: bool = True
 
     @property
     def stability(self) -> Stability:
@@ -82,6 +92,8 @@ class Elasticity:
 def run(job: Job) -> None:
     """Relax the input "structure" and compute its stiffness with the input "potential".
 
+    Where the input "frames" tells nothing of other cells than its own, that cell is kept.
+
     Raises:
         InputError: when parameters, structure or potential do not fit.
         WorkerError: when a relaxation does not converge.
@@ -90,7 +102,8 @@ def run(job: Job) -> None:
     structure = read_structure(job.inputs["structure"])
     elements = sorted(set(structure.get_chemical_symbols()))
     committee = committee_for(job.inputs, settings["potential"], elements)
-    result = compute(structure, committee, settings, job)
+    kept = kept_cell(structure, job.inputs["frames"]) if "frames" in job.inputs else None
+    result = compute(kept or structure, committee, settings, job, relax_cell=kept is None)
     if result is not None:
         write(job, result)
 
@@ -124,7 +137,12 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compute(
-    structure: Atoms, committee: Committee, settings: Mapping[str, Any], job: Job | None = None
+    structure: Atoms,
+    committee: Committee,
+    settings: Mapping[str, Any],
+    job: Job | None = None,
+    *,
+    relax_cell: bool = True,
 ) -> Elasticity | None:
     """Relax and strain with every model of a committee; ranks share the models.
 
@@ -133,6 +151,7 @@ def compute(
         committee: mean model and members.
         settings: complete, of `check_settings`.
         job: gives communicator and progress; serial without it.
+        relax_cell: whether the potential knows other cells than the structure's; otherwise atoms alone move.
 
     Returns:
         The result on rank 0, None on the others.
@@ -148,39 +167,42 @@ def compute(
     for index in range(comm.rank, len(models), comm.size):
         if job is not None:
             job.progress(index, len(models), "relaxed cell and stiffness")
-        own[index] = _named_state(crystal, models[index], settings, index)
+        own[index] = _named_state(crystal, models[index], settings, index, relax_cell)
     parts = comm.gather(own, root=0)
     if comm.rank != 0:
         return None
     if job is not None:
         job.progress(len(models), len(models), "relaxed cell and stiffness")
     states = {index: state for part in parts for index, state in part.items()}
-    return Elasticity(states[0], [states[index] for index in range(1, len(models))])
+    return Elasticity(states[0], [states[index] for index in range(1, len(models))], relax_cell)
 
 
 def _named_state(
-    crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any], index: int
+    crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any], index: int, relax_cell: bool
 ) -> CrystalState:
     try:
-        return crystal_state(crystal, model, settings)
+        return crystal_state(crystal, model, settings, relax_cell=relax_cell)
     except WorkerError as error:
         who = f"member {index - 1} of the committee" if index else "the mean potential"
         raise WorkerError(f"with {who}, {error.message}", fix=error.fix) from error
 
 
-def crystal_state(crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any]) -> CrystalState:
+def crystal_state(
+    crystal: PrimitiveCell, model: Model, settings: Mapping[str, Any], *, relax_cell: bool = True
+) -> CrystalState:
     """Relax a crystal and compute its stiffness with one model.
 
     Args:
         crystal: where to start.
         model: the potential.
         settings: complete, of `check_settings`.
+        relax_cell: whether the cell is relaxed too.
 
     Raises:
         WorkerError: when a relaxation does not converge.
     """
     tolerance = float(settings["force_tolerance"])
-    relaxed = relax(model, crystal.atoms, tolerance)
+    relaxed = relax(model, crystal.atoms, tolerance, cell=relax_cell)
     constants = stiffness(
         model,
         relaxed,
@@ -202,12 +224,14 @@ def write(job: Job, result: Elasticity) -> None:
     mean = result.mean.atoms
     with ResultWriter(job.output, task="elasticity", task_version=TASK_VERSION) as writer:
         for name, value in result.mean.quantities().items():
-            members = np.array([vote[name] for vote in votes]) if votes else None
+            given = not result.cell_relaxed and name in _OF_CELL
+            members = np.array([vote[name] for vote in votes]) if votes and not given else None
             # One member has no spread.
             spread = (
                 {"model": members.std(axis=0, ddof=1)} if members is not None and len(votes) > 1 else None
             )
-            writer.quantity(name, value, members=members, components=spread, calibrated=False)
+            marks = () if result.cell_relaxed else (MARK,)
+            writer.quantity(name, value, members=members, components=spread, calibrated=False, marks=marks)
         writer.array("relaxed/cell", mean.cell.array, units="Å")
         writer.array("relaxed/positions", mean.get_scaled_positions(wrap=False), units="dimensionless")
         if result.members:
@@ -215,14 +239,16 @@ def write(job: Job, result: Elasticity) -> None:
             positions = [member.atoms.get_scaled_positions(wrap=False) for member in result.members]
             writer.array("members/cell", cells, units="Å")
             writer.array("members/positions", positions, units="dimensionless")
-        writer.note("relaxed", {"symbols": mean.get_chemical_symbols()})
+        kept = {} if result.cell_relaxed else {"cell_kept": WHY}
+        writer.note("relaxed", {"symbols": mean.get_chemical_symbols(), **kept})
         writer.note("born_stability", _stability_note(result))
         _write_gate(writer, result)
 
 
 def _write_gate(writer: ResultWriter, result: Elasticity) -> None:
     message = ""
-    if not result.stability.stable:
+    # Frames of one cell do not fix the answer to a strain: a valid crystal is not stopped for it.
+    if result.cell_relaxed and not result.stability.stable:
         message = (
             f"{result.mean.atoms.get_chemical_formula()} is elastically unstable: its stiffness has an eigenvalue of "
             f"{result.stability.eigenvalues[0]:.2f} GPa"

@@ -27,7 +27,14 @@ MAX_STEPS = 300
 MAX_VOLUME_RATIO = 1.3
 
 
-def relax(model: Model, atoms: Atoms, force_tolerance: float = 1e-5, stress_tolerance: float = 1e-6) -> Atoms:
+def relax(
+    model: Model,
+    atoms: Atoms,
+    force_tolerance: float = 1e-5,
+    stress_tolerance: float = 1e-6,
+    *,
+    cell: bool = True,
+) -> Atoms:
     """Relax cell and positions, keeping the crystal's symmetry and its orientation.
 
     Args:
@@ -35,6 +42,7 @@ def relax(model: Model, atoms: Atoms, force_tolerance: float = 1e-5, stress_tole
         atoms: where to start; lengths in Å.
         force_tolerance: largest force left on an atom, eV/Å.
         stress_tolerance: largest stress component left, eV/Å^3.
+        cell: whether the cell is relaxed too, or the positions alone.
 
     Returns:
         The relaxed atoms without calculator; lengths in Å.
@@ -47,9 +55,10 @@ def relax(model: Model, atoms: Atoms, force_tolerance: float = 1e-5, stress_tole
     relaxed.set_constraint(FixSymmetry(relaxed, symprec=SYMMETRY_TOLERANCE))
     # The filter's cell gradient is the virial over the number of atoms.
     cell_tolerance = stress_tolerance * atoms.get_volume() / len(atoms)
-    optimiser = BFGS(FrechetCellFilter(relaxed), logfile=None)
+    optimiser = BFGS(FrechetCellFilter(relaxed) if cell else relaxed, logfile=None)
+    tolerance = min(force_tolerance, cell_tolerance) if cell else force_tolerance
     converged = False
-    for state in optimiser.irun(fmax=min(force_tolerance, cell_tolerance), steps=MAX_STEPS):
+    for state in optimiser.irun(fmax=tolerance, steps=MAX_STEPS):
         converged = bool(state)
         ratio = relaxed.get_volume() / atoms.get_volume()
         if not 1 / MAX_VOLUME_RATIO < ratio < MAX_VOLUME_RATIO:
