@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,8 +81,8 @@ def merge(files: tuple[Path, ...], output: Path, force: bool) -> None:
         find_format(file)
         _not_itself(file, output)
     merger = Merger([(file.name, read_source(file)) for file in files])
-    with _no_half_file(output):
-        lost = target(output, _counted(merger.frames()), merger.header)
+    with _written(output, force) as path:
+        lost = target(path, _counted(merger.frames()), merger.header)
     click.echo(f"wrote {merger.kept} frames to {output}; {merger.dropped} duplicates were dropped")
     _tell(lost)
 
@@ -121,8 +123,8 @@ def split(
     for path, target, first in zip(output, targets, (True, False), strict=False):
         source = read_source(file)
         part = (frame for frame, mark in zip(source.frames, chosen, strict=True) if mark == first)
-        with _no_half_file(path):
-            lost = target(path, _counted(part), header)
+        with _written(path, force) as place:
+            lost = target(place, _counted(part), header)
         click.echo(f"wrote {sum(mark == first for mark in chosen)} of {len(chosen)} frames to {path}")
         _tell(lost)
 
@@ -170,8 +172,8 @@ def convert(
             fix="give the unit cell in the axes of the frames",
         )
     counted = _counted(source.frames)
-    with _no_half_file(output):
-        lost = target(output, counted, source.header)
+    with _written(output, force) as path:
+        lost = target(path, counted, source.header)
     click.echo(f"wrote {output}")
     _tell([*source.notes, *lost])
 
@@ -199,14 +201,38 @@ def _not_itself(file: Path, output: Path) -> None:
 
 
 @contextmanager
-def _no_half_file(output: Path) -> Iterator[None]:
-    """Writers put a file under its name when it is whole; a disk that is full is told in a sentence."""
+def _written(output: Path, force: bool) -> Iterator[Path]:
+    """Where to write a file of this name; what has appeared under it meanwhile is replaced only with `force`."""
     try:
-        yield
+        if force:
+            yield output  # writers put a file under its name when it is whole
+            return
+        with tempfile.TemporaryDirectory(dir=output.resolve().parent, prefix=".hashigo-") as folder:
+            yield Path(folder) / output.name
+            _move_new(sorted(Path(folder).iterdir()), output.resolve().parent)
     except OSError as error:
         raise InputError(
             f"{output} cannot be written: {error.strerror or error}", fix="see that the disk has space left"
         ) from None
+
+
+def _move_new(files: list[Path], folder: Path) -> None:
+    """Give files their names in another folder of the same disk, all or none, in the place of none that is there."""
+    done: list[Path] = []
+    for file in files:
+        target = folder / file.name
+        try:
+            # Unlike a renaming, this fails where the name is taken.
+            os.link(file, target)
+        except OSError as error:
+            for earlier in done:
+                earlier.unlink()
+            if isinstance(error, FileExistsError):
+                raise InputError(
+                    f"{target.name} is there already", fix="write into an empty folder, or give --force"
+                ) from None
+            raise
+        done.append(target)
 
 
 def _counted(found: Iterator[Any]) -> Iterator[Any]:

@@ -128,3 +128,29 @@ def test_mistakes_are_one_sentence_and_leave_nothing(place, arguments, message):
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(place, monkeypatch):
+    from click.testing import CliRunner
+
+    from hashigo.calculators.formats import extended_xyz
+    from hashigo.cli import hashigo
+
+    _, folder, *_ = place
+    monkeypatch.chdir(folder)
+    output = folder / "late.xyz"
+    write = extended_xyz.FORMAT.write
+
+    def late(path, frames, header):
+        output.write_text("somebody else's")
+        return write(path, frames, header)
+
+    monkeypatch.setitem(extended_xyz.FORMAT.__dict__, "write", late)
+    before = sorted(folder.iterdir())
+    done = CliRunner().invoke(hashigo, ["frames", "convert", "a.h5", "late.xyz"])
+    assert done.exit_code != 0
+    assert "late.xyz is there already" in str(done.exception)
+    assert output.read_text() == "somebody else's"
+    assert sorted(folder.iterdir()) == sorted([*before, output])
+    assert CliRunner().invoke(hashigo, ["frames", "convert", "a.h5", "late.xyz", "--force"]).exit_code == 0
+    assert "Lattice" in output.read_text()
