@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from hashigo.calculators.engines import Engine, Program, Setting, Workspace
+from hashigo.calculators.engines.file_store import link, place_of
 from hashigo.calculators.engines.frame_calculator import (
     SPIN,
     FrameCalculator,
@@ -36,8 +37,16 @@ XC = {"LDA": "pw-lda", "PBE": "pbe", "PBEsol": "pbesol"}
 INSULATOR_WIDTH = 0.01
 
 
+BASIS = "light"
+
+FIX = "set reference.settings.species_folder, or AIMS_SPECIES_DIR, to FHI-aims' folder of species defaults"
+
+
 def species_folder(settings: Mapping[str, Any]) -> Path | None:
-    """Folder of the species files; None when neither settings nor environment name one."""
+    """Folder of the species files: as the study brought it along, or named; None when nothing names one."""
+    kept = place_of(settings["species_sha256"], settings["basis_set"]) if settings["species_sha256"] else None
+    if kept is not None and kept.is_dir():
+        return kept
     named = settings["species_folder"] or os.environ.get("AIMS_SPECIES_DIR", "")
     return Path(named).expanduser() / settings["basis_set"] if named else None
 
@@ -119,6 +128,22 @@ def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalcu
     return FrameCalculator(compute, settings["spin"])
 
 
+def _resolve(
+    settings: Mapping[str, Any], folder: Path, elements: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings in which a digest stands for the folder, which is relative to the study: a path is its user's own."""
+    given, basis = settings.get("species_folder"), settings.get("basis_set", BASIS)
+    if not given or not isinstance(given, str) or not isinstance(basis, str):
+        return dict(settings), {}
+    place = (folder / Path(given).expanduser() / basis).resolve()
+    lacking = [symbol for symbol in elements if not (place / species_file(symbol)).is_file()]
+    if lacking:
+        raise InputError(f"FHI-aims has no species files for {', '.join(lacking)} in {place}", fix=FIX)
+    digest = settings.get("species_sha256") or _folder_hash(place)
+    link(place, digest, basis)
+    return {**settings, "species_folder": "", "species_sha256": digest}, {}
+
+
 def _fill(settings: Mapping[str, Any]) -> dict[str, Any]:
     folder = species_folder(settings)
     if folder is None or not folder.is_dir() or settings["species_sha256"]:
@@ -135,16 +160,13 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive("fhi_aims", settings, "kpoint_spacing", "scf_threshold", "scf_steps")
     check_choice(settings, "xc", tuple(XC))
     folder = species_folder(settings)
-    fix = (
-        "set reference.settings.species_folder, or AIMS_SPECIES_DIR, to FHI-aims' folder of species defaults"
-    )
     if folder is None:
         raise InputError(
-            f"FHI-aims has no species files for {', '.join(elements)}: no folder is named", fix=fix
+            f"FHI-aims has no species files for {', '.join(elements)}: no folder is named", fix=FIX
         )
     lacking = [symbol for symbol in elements if not (folder / species_file(symbol)).is_file()]
     if lacking:
-        raise InputError(f"FHI-aims has no species files for {', '.join(lacking)} in {folder}", fix=fix)
+        raise InputError(f"FHI-aims has no species files for {', '.join(lacking)} in {folder}", fix=FIX)
     if settings["species_sha256"] != _folder_hash(folder):
         raise InputError(
             f"the species files in {folder} are not those whose SHA-256 the settings give",
@@ -163,9 +185,11 @@ ENGINE = Engine(
     title="FHI-aims",
     first_principles=True,
     settings={
-        "basis_set": Setting("light", "Subfolder of the species files, e.g. light or tight."),
+        "basis_set": Setting(BASIS, "Subfolder of the species files, e.g. light or tight."),
         "species_folder": Setting(
-            "", "Folder of the species defaults; empty: that of the variable AIMS_SPECIES_DIR.", physics=False
+            "",
+            "Folder of the species defaults, relative to the study; empty: that of the variable AIMS_SPECIES_DIR.",
+            physics=False,
         ),
         "species_sha256": Setting(
             "", "SHA-256 of all species files of the basis; filled in, and compared where given."
@@ -186,6 +210,7 @@ ENGINE = Engine(
     version=version,
     converged=converged,
     check=_check,
+    resolve=_resolve,
     fill=_fill,
     licensed=_licensed,
     cost=lambda n_atoms: float(n_atoms) ** 2,

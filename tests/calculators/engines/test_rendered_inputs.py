@@ -13,6 +13,7 @@ from ase.build import bulk
 
 from hashigo.calculators.engines import Workspace, fhi_aims, get_engine, siesta, vasp
 from hashigo.calculators.engines.frame_calculator import starting_moments
+from hashigo.errors import InputError
 
 DATA = Path(__file__).parent / "data"
 
@@ -110,8 +111,6 @@ def test_fhi_aims(tmp_path, frame, workspace):
 
 
 def test_missing_licensed_files_are_named(tmp_path, monkeypatch):
-    from hashigo.errors import InputError
-
     for name in ("VASP_PP_PATH", "AIMS_SPECIES_DIR"):
         monkeypatch.delenv(name, raising=False)
     engine = get_engine("vasp")
@@ -122,3 +121,23 @@ def test_missing_licensed_files_are_named(tmp_path, monkeypatch):
     aims = get_engine("fhi_aims")
     with pytest.raises(InputError, match="FHI-aims has no species files for Ni, O"):
         aims.check(aims.complete({}), ["Ni", "O"])
+
+
+def test_species_files_of_fhi_aims_are_named_relative_to_the_study(tmp_path, monkeypatch):
+    monkeypatch.setenv("HASHIGO_FILES", str(tmp_path / "store"))
+    monkeypatch.delenv("AIMS_SPECIES_DIR", raising=False)
+    folder = tmp_path / "study" / "species" / "tight"
+    folder.mkdir(parents=True)
+    (folder / "28_Ni_default").write_text("made up")
+    given = {"species_folder": "species", "basis_set": "tight"}
+    aims = get_engine("fhi_aims")
+    settings = aims.complete(aims.resolve(given, tmp_path / "study", ["Ni"])[0])
+    aims.check(settings, ["Ni"])
+    assert settings["species_folder"] == ""
+    assert str(tmp_path) not in str(settings)
+    assert list(aims.licensed(settings, ["Ni"])) == ["tight/28_Ni_default"]
+    with pytest.raises(InputError, match="no species files for O"):
+        aims.resolve(given, tmp_path / "study", ["Ni", "O"])
+    (folder / "28_Ni_default").write_text("changed")
+    with pytest.raises(InputError, match="are not those whose SHA-256"):
+        aims.check(settings, ["Ni"])
