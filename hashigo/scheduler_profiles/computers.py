@@ -88,18 +88,18 @@ def program_code(site: Site, program: Program) -> orm.InstalledCode:
     Raises:
         MissingComponent: when it is not installed.
     """
-    path = str(shutil.which(_executable(site, program)))
-    return _get_code(site, f"hashigo-{program.name}", path, program.plugin)
+    return _get_code(site, f"hashigo-{program.name}", _executable(site, program), program.plugin)
 
 
 def _executable(site: Site, program: Program) -> str:
-    name = site.codes.get(program.name, program.name)
-    if shutil.which(name) is None:
+    # The whole path: `mpirun` puts the folder of its own installation before the PATH of its ranks.
+    path = shutil.which(site.codes.get(program.name, program.name))
+    if path is None:
         raise MissingComponent(
             f"program '{program.name}' is not on the PATH of site '{site.id}'",
             fix=f"install it ({program.package}), or name its path in the site's codes",
         )
-    return name
+    return path
 
 
 def _get_code(site: Site, label: str, path: str, plugin: str) -> orm.InstalledCode:
@@ -161,9 +161,9 @@ def program_command(site: Site, program: Program, ranks: int = 1) -> list[str]:
     Raises:
         MissingComponent: when it, or a launcher for several ranks, is not there.
     """
-    name = _executable(site, program)
+    path = _executable(site, program)
     if ranks == 1:
-        return [name]
+        return [path]
     launcher = find_launcher()
     if launcher is None:
         raise MissingComponent(
@@ -172,7 +172,7 @@ def program_command(site: Site, program: Program, ranks: int = 1) -> list[str]:
         )
     # Each launcher by itself would bind its ranks to the first cores.
     unbound = [f"{name}={value}" for name, value in UNBOUND.items()]
-    return ["env", *unbound, launcher, "-n", str(ranks), name]
+    return ["env", *unbound, launcher, "-n", str(ranks), path]
 
 
 def find_launcher() -> str | None:
