@@ -58,7 +58,8 @@ def facts(engine: Engine, codes: dict[str, str]) -> dict[str, Any]:
         "program": engine.program.name if engine.program else "",
         "extra": engine.extra,
         "runs": runs,
-        "version": "" if lacking else module_version(engine.module),
+        # The version of a module that drives a program would be taken for the program's.
+        "version": "" if lacking or engine.program else module_version(engine.module),
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -16,9 +17,13 @@ from rich.text import Text
 
 from hashigo.workflows.engine import job_progress
 from hashigo.workflows.results import clock
-from hashigo.workflows.stage import Stage, stages_until
+from hashigo.workflows.stage import stages_until
 
 SYMBOLS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
+
+
+#: Label of a frame's own job: "frame 4 (5 of 20)".
+_FRAME = re.compile(r"frame \d+ \((\d+) of (\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def tree_lines(root: Any, finished: dict[str, list[Line]] | None = None) -> Iter
     for stage in stages_until(root.inputs.study["until"]):
         if stage.name not in finished:
             node = called.get(stage.name)
-            lines = list(_stage_lines(stage, node))
+            lines = list(process_lines(stage.title, node))
             if node is None or not node.is_terminated:
                 yield from lines
                 continue
@@ -60,12 +65,17 @@ def tree_lines(root: Any, finished: dict[str, list[Line]] | None = None) -> Iter
         yield from finished[stage.name]
 
 
-def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
+def process_lines(title: str, node: Any) -> Iterator[Line]:
+    """A stage with the state of its jobs, and why it failed.
+
+    Args:
+        title: as printed.
+        node: its process; None before it has begun.
+    """
     if node is None:
-        yield Line(stage.title, "waiting")
+        yield Line(title, "waiting")
         return
     jobs = [child for child in node.called if child.process_label and _is_job(child)]
-    finished = sum(job.is_terminated for job in jobs)
     state = _state(node)
     reused = jobs and all(_cached(job) for job in jobs)
     merged = not jobs and any(child.process_label == "merge_frames" for child in node.called)
@@ -84,10 +94,10 @@ def _stage_lines(stage: Stage, node: Any) -> Iterator[Line]:
         )
         if told:
             share, text = told["done"] / max(told["total"], 1e-9), str(told["text"])
-    elif len(jobs) > 1:
-        total = _expected(node, len(jobs))
-        share, text = finished / total, f"{finished} of {total} frames{', ' + note if note else ''}"
-    yield Line(stage.title, state, 0, share, text, _seconds(node))
+    elif any(_FRAME.match(job.label) for job in jobs):
+        share, text = _frames_progress(jobs)
+        text = ", ".join(filter(None, (text, note)))
+    yield Line(title, state, 0, share, text, _seconds(node))
     if state == "failed":
         yield Line(str(node.exit_message or "did not finish"), "failed", 1)
 
@@ -103,13 +113,16 @@ def _batch_progress(job: Any) -> tuple[float | None, str]:
     return done / max(total, 1), f"{done} of {total} frames{rate}"
 
 
+def _frames_progress(jobs: Sequence[Any]) -> tuple[float, str]:
+    """Share and text of frames in jobs of their own, with those that were known before the first of them."""
+    frames = [(match, job) for job in jobs if (match := _FRAME.match(job.label))]
+    before = min(int(match[1]) for match, _ in frames) - 1
+    done, total = before + sum(job.is_terminated for _, job in frames), int(frames[0][0][2])
+    return done / max(total, 1), f"{done} of {total} frames"
+
+
 def _is_job(node: Any) -> bool:
-    return "Calculation" in node.process_label or "BaseWorkChain" in node.process_label
-
-
-def _expected(node: Any, started: int) -> int:
-    label = next((c.label for c in node.called if c.label.startswith("frame ") and " of " in c.label), "")
-    return int(label.rpartition(" of ")[2]) if label else started
+    return str(node.process_label).endswith(("Calculation", "BaseWorkChain", "FrameWorkChain"))
 
 
 def _cached(node: Any) -> bool:
@@ -152,10 +165,14 @@ class Watcher:
 
     Args:
         quiet: show nothing.
+        lines: makes the lines of a run, from (its node, lines that do not change any more).
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(
+        self, *, quiet: bool, lines: Callable[[Any, dict[str, list[Line]]], Iterator[Line]] = tree_lines
+    ) -> None:
         self._quiet = quiet
+        self._lines = lines
         self._console = Console()
         self._live: Live | None = None
         self._told: dict[str, str] = {}
@@ -183,7 +200,7 @@ class Watcher:
         """Draw the present state; without a terminal, say only what has changed."""
         if self._quiet:
             return
-        lines = list(tree_lines(node, self._finished))
+        lines = list(self._lines(node, self._finished))
         if self._live:
             self._live.update(render(lines))
             return

@@ -2,59 +2,78 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
-from aiida.orm import CalcJobNode, Int, QueryBuilder, load_node
+from aiida.orm import CalcFunctionNode, CalcJobNode, Int, ProcessNode, QueryBuilder, RemoteData, load_node
 
 from hashigo.calculators.calculation import PROGRESS_FILE, task_version
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import Engine
 from hashigo.scheduler_profiles.computers import job_options, program_command
 from hashigo.scheduler_profiles.model import Site
-from hashigo.workflows.frame_nodes import identities
+from hashigo.workflows.frame_nodes import GATHERING, identities
+from hashigo.workflows.stage import job_failure
 
 #: Exit statuses of a batch whose result holds frames: all of them, those until it was stopped, all but some.
 PARTIAL, FRAMES = 440, 441
 _WITH_FRAMES = (0, PARTIAL, FRAMES)
+
+#: Statuses by which the process of a frame says itself why it is given up; of others, the deepest failure says it.
+OWN_SENTENCES = range(430, 440)
 
 #: Statuses of a batch that was ended from outside: no memory, no walltime left, a node or a rank that died.
 DIED = (110, 120, 140, 300)
 
 
 def known_frames(sampled: FramesData) -> list[FramesData]:
-    """Nodes of earlier batches that hold some of the sampled frames: the same work has the same identity."""
+    """Nodes that hold some of the sampled frames, of batches and of jobs a frame: equal work has equal identity."""
     wanted = set(identities(sampled))
+    engine = sampled.base.attributes.get("engine")
+    found = []
+    for query in (_of_batches(engine), _of_jobs(engine)):
+        for pk, names in query.order_by({"frames": {"id": "asc"}}).iterall():
+            if not wanted:
+                break
+            if wanted & set(names):
+                found.append(pk)
+                wanted -= set(names)
+    return [load_node(pk) for pk in found]
+
+
+def _of_batches(engine: str) -> QueryBuilder:
     query = QueryBuilder().append(
         CalcJobNode,
         filters={
             "attributes.process_label": "WorkerCalculation",
             "attributes.exit_status": {"in": list(_WITH_FRAMES)},
         },
-        tag="job",
+        tag="source",
     )
-    # A corrected worker serves no old frames.
+    return _with_frames(query, "task_version", task_version("forces"), engine)
+
+
+def _of_jobs(engine: str) -> QueryBuilder:
+    query = QueryBuilder().append(
+        CalcFunctionNode, filters={"attributes.process_label": "gather_frames"}, tag="source"
+    )
+    return _with_frames(query, "version", GATHERING, engine)
+
+
+def _with_frames(query: QueryBuilder, label: str, version: int, engine: str) -> QueryBuilder:
+    # A corrected worker, or reading, serves no old frames.
     query.append(
-        Int, with_outgoing="job", edge_filters={"label": "task_version"},
-        filters={"attributes.value": task_version("forces")},
-    )  # fmt: skip
+        Int, with_outgoing="source", edge_filters={"label": label}, filters={"attributes.value": version}
+    )
     # Only what is needed of each: there may be thousands of jobs.
     query.append(
-        FramesData, with_incoming="job", edge_filters={"label": "result"}, tag="frames",
-        filters={"attributes.engine": sampled.base.attributes.get("engine")},
-        project=["id", "attributes.identities"],
+        FramesData, with_incoming="source", edge_filters={"label": "result"}, tag="frames",
+        filters={"attributes.engine": engine}, project=["id", "attributes.identities"],
     )  # fmt: skip
-    found = []
-    for pk, names in query.order_by({"frames": {"id": "asc"}}).iterall():
-        have = wanted & set(names)
-        if have:
-            found.append(pk)
-            wanted -= have
-        if not wanted:
-            break
-    return [load_node(pk) for pk in found]
+    return query
 
 
 def runs_in_batch(engine: Engine, packed: bool | None, site: Site) -> bool:
@@ -106,3 +125,37 @@ def frames_reached(batch: CalcJobNode) -> int:
         )
     except (NotExistent, OSError, KeyError, ValueError):
         return 0
+
+
+def frame_errors(batch: CalcJobNode) -> dict[str, str]:
+    """Why frames of a batch could not be computed, by identity, as its log tells."""
+    if "log" not in batch.outputs:
+        return {}
+    lines = gzip.decompress(batch.outputs.log.get_content(mode="rb")).decode("utf-8").splitlines()
+    told = (json.loads(line) for line in lines)
+    return {record["identity"]: record["error"] for record in told if record["error"]}
+
+
+def frame_failure(job: ProcessNode) -> str:
+    """One sentence on why a frame's own job ended without success.
+
+    Args:
+        job: of the engine.
+    """
+    own = job.exit_status is not None and job.exit_status in OWN_SENTENCES
+    return str(job.exit_message) if own else job_failure(job)
+
+
+def is_cached(process: Any) -> bool:
+    """Whether a process, or a job that it has called, was taken from the cache."""
+    return any(node.base.caching.is_created_from_cache for node in (process, *process.called_descendants))
+
+
+def clean_folder(folder: RemoteData) -> None:
+    """Remove what a job left in its scratch folder."""
+    if folder.is_cleaned:
+        return
+    try:
+        folder._clean()
+    except OSError:
+        return  # the site is out of reach, or has removed it itself

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from aiida.engine import calcfunction
-from aiida.orm import Dict, List, Str, StructureData
+from aiida.orm import Dict, Int, List, Str, StructureData
 
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
@@ -18,6 +18,9 @@ from hashigo.calculators.frames import Frame, write_frames
 from hashigo.calculators.sampling import sample
 from hashigo.calculators.workers.frame_store import in_order
 from hashigo.study.structures import structure_content, structure_from_content
+
+#: Version of `gather_frames` and of the engines' `read`: a corrected reading serves no frames of an earlier one.
+GATHERING = 1
 
 
 def frames_node(frames: Iterable[Frame], header: Mapping[str, Any]) -> FramesData:
@@ -52,8 +55,8 @@ def frame_structure(frames: FramesData, index: Any) -> StructureData:
 
 
 @calcfunction
-def gather_frames(sampled: FramesData, engine: Str, **outputs: Any) -> FramesData:
-    """Frames with what the engine computed of each; `outputs` are named frame_INDEX__PORT."""
+def gather_frames(sampled: FramesData, engine: Str, version: Int, **outputs: Any) -> FramesData:
+    """Frames with what the engine computed of each; `outputs` are named frame_INDEX__PORT, `version` is GATHERING."""
     from types import SimpleNamespace
 
     read = get_engine(engine.value).read
@@ -99,6 +102,22 @@ def merge_frames(sampled: FramesData, **computed: FramesData) -> FramesData:
 def identities(frames: FramesData) -> list[str]:
     """Identities of all frames of a node, in order."""
     return list(frames.base.attributes.get("identities"))
+
+
+def first_of_each(frames: FramesData, wanted: Sequence[str]) -> Iterator[tuple[int, Frame]]:
+    """Index and frame of each wanted identity; equal frames are taken once.
+
+    Args:
+        frames: where they are.
+        wanted: identities.
+    """
+    left = set(wanted)
+    for index, frame in enumerate(frames.iter_frames()):
+        if frame.identity in left:
+            left.remove(frame.identity)
+            yield index, frame
+        if not left:
+            return
 
 
 @calcfunction

@@ -11,6 +11,7 @@ from typing import Any
 from ase import Atoms
 
 from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines.espresso_polar import require_response, wants_polar
 from hashigo.calculators.engines.protocols import defaults
 from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
@@ -77,6 +78,8 @@ def prepare(study: Study) -> Prepared:
         fallback = defaults(engine, study.reference.protocol, recommended, settings, elements)
         content["reference"]["settings"] = engine.complete({**fallback, **settings})
         engine.check(content["reference"]["settings"], elements)
+        if wants_polar(content["reference"], set(elements)):
+            require_response(site.codes, site.id)
     return Prepared(study, content, structure, frames, scratch)
 
 

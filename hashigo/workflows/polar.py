@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import spglib
 from aiida.engine import calcfunction
@@ -14,37 +11,12 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines.espresso_polar import read_response
-from hashigo.errors import HashigoError, InputError
+from hashigo.errors import HashigoError
 from hashigo.study.structures import structure_from_content
 from hashigo.workflows.frame_nodes import frames_node
 
-#: The engine that computes them.
-ENGINE = "quantum_espresso"
-
 #: Distance within which two atoms are the same, Å.
 TOLERANCE = 1e-3
-
-
-def wants_polar(parameters: Mapping[str, Any], elements: set[str]) -> bool:
-    """Whether Born charges are computed; where nothing is said, those of an insulating compound are.
-
-    Args:
-        parameters: of the reference stage.
-        elements: symbols of the crystal's elements.
-
-    Raises:
-        InputError: when they are asked for and the occupations are those of a metal.
-    """
-    wanted = parameters.get("polar", "auto")
-    if parameters["engine"] != ENGINE or wanted is False:
-        return False
-    metal = bool(parameters["settings"]["smearing"])
-    if wanted is True and metal:
-        raise InputError(
-            "reference.polar asks for Born charges, and reference.settings.smearing makes the crystal a metal",
-            fix="set smearing to 0, or polar to false",
-        )
-    return wanted is True or (len(elements) > 1 and not metal)
 
 
 @calcfunction

@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, append_, if_, while_
+from aiida.engine import ExitCode, ProcessSpec, if_, while_
 from aiida.orm import Dict, Int, List, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines import get_engine
 from hashigo.calculators.engines.espresso_polar import PROGRAM as RESPONSE
-from hashigo.calculators.engines.espresso_polar import response_job, scf_inputs
+from hashigo.calculators.engines.espresso_polar import wants_polar
 from hashigo.calculators.engines.protocols import told
+from hashigo.calculators.workers.evaluation import overlap
 from hashigo.errors import HashigoError
 from hashigo.scheduler_profiles.computers import program_code
-from hashigo.scheduler_profiles.model import load_site
+from hashigo.scheduler_profiles.model import Site, load_site
 from hashigo.workflows.batches import (
     DIED,
     FRAMES,
     PARTIAL,
     batch_options,
+    frame_errors,
+    frame_failure,
     frame_options,
     frames_reached,
     known_frames,
     runs_in_batch,
 )
 from hashigo.workflows.frame_nodes import (
+    GATHERING,
+    first_of_each,
     frame_structure,
     gather_frames,
     identities,
@@ -37,11 +42,11 @@ from hashigo.workflows.frame_nodes import (
     sample_frames,
     split_atoms,
 )
-from hashigo.workflows.polar import add_polar, primitive_cell, wants_polar
+from hashigo.workflows.polar_steps import ChargesSteps
 from hashigo.workflows.stage import Stage, job_failure, worker_inputs
 
 
-class ReferenceWorkChain(WorkChain):
+class ReferenceWorkChain(ChargesSteps):
     """Take given frames, or sample configurations and have an engine compute them."""
 
     @classmethod
@@ -64,18 +69,17 @@ class ReferenceWorkChain(WorkChain):
             "ERROR_FRAMES",
             message="{failed} of {total} frames could not be computed; the first: {message}",
         )
-        spec.exit_code(
-            420,
-            "ERROR_POLAR",
-            message="no Born charges: {message} (fix: reference.polar: false goes without them)",
-        )
         spec.outline(
             if_(cls.is_given)(cls.take_given).else_(
                 cls.sample,
-                if_(cls.is_batch)(
-                    cls.find_known, while_(cls.frames_missing)(cls.submit_batch, cls.take_batch), cls.merge
-                ).else_(while_(cls.frames_left)(cls.submit_frames), cls.take_frames),
-                if_(cls.is_polar)(cls.submit_ground_state, cls.submit_response, cls.take_polar),
+                cls.find_known,
+                while_(cls.frames_missing)(
+                    if_(cls.is_batch)(cls.submit_batch, cls.take_batch).else_(
+                        cls.submit_frames, cls.take_frames
+                    )
+                ),
+                cls.merge,
+                while_(cls.charges_missing)(cls.submit_ground_state, cls.submit_response, cls.take_response),
             )
         )
 
@@ -96,52 +100,51 @@ class ReferenceWorkChain(WorkChain):
         try:
             self.ctx.polar = wants_polar(given, set(self.inputs.structure.get_symbols_set()))
             if self.ctx.polar:
-                program_code(load_site(self.inputs.site.value), RESPONSE)
+                program_code(self._site(), RESPONSE)
         except HashigoError as error:
             return self.exit_codes.ERROR_POLAR.format(message=str(error))
         settings = self._engine().physics(given["settings"])
         physics = {key: given[key] for key in ("engine", "sampling", "seed")} | {"settings": settings}
         self.ctx.sampled = sample_frames(self.inputs.structure, Dict(physics))
         self.out("structure", self.inputs.structure)
-        self.ctx.next = 0
-        self.ctx.frames = []
         return None
+
+    def find_known(self) -> None:
+        """Take the frames that were computed before, by batches or by jobs of their own."""
+        self.ctx.parts = known_frames(self.ctx.sampled)
+        self.ctx.failed = {}  # identity -> why this frame could not be computed
+        self.ctx.ended = ""  # why no more jobs are worth starting
+        self.ctx.reached = -1  # a batch that dies is started again once in any case
 
     def _engine(self) -> Any:
         return get_engine(self.inputs.parameters["engine"])
 
+    def _site(self) -> Site:
+        return load_site(self.inputs.site.value)
+
     def is_batch(self) -> bool:
         """Whether frames are computed by the batch worker."""
-        given = self.inputs.parameters.get_dict()
-        return runs_in_batch(self._engine(), given.get("packed"), load_site(self.inputs.site.value))
+        return runs_in_batch(self._engine(), self.inputs.parameters.get_dict().get("packed"), self._site())
 
-    def find_known(self) -> None:
-        """Take the frames that earlier batches have computed."""
-        self.ctx.parts = known_frames(self.ctx.sampled)
-        self.ctx.reached = -1  # a job that dies is started again once in any case
-        self.ctx.failed = None
-
-    def _missing(self) -> set[str]:
-        have = {identity for part in self.ctx.parts for identity in identities(part)}
-        return set(identities(self.ctx.sampled)) - have
+    def _missing(self) -> list[str]:
+        """Identities of the frames that were neither computed nor given up, in order, each once."""
+        have = {identity for part in self.ctx.parts for identity in identities(part)} | set(self.ctx.failed)
+        return [identity for identity in dict.fromkeys(identities(self.ctx.sampled)) if identity not in have]
 
     def frames_missing(self) -> bool:
-        """Whether a batch is to be submitted: frames are missing, and the last batch got further."""
-        return self.ctx.failed is None and bool(self._missing())
+        """Whether frames are to be submitted."""
+        return not self.ctx.ended and bool(self._missing())
 
     def submit_batch(self) -> None:
         """Start one job for all frames that are missing."""
-        wanted = set(identities(self.ctx.sampled))
-        missing = self._missing()
+        wanted, missing = set(identities(self.ctx.sampled)), set(self._missing())
         frames = self.ctx.sampled
         if missing != wanted:
             frames = missing_frames(frames, List(sorted(wanted - missing)))
         given = self.inputs.parameters.get_dict()
         parameters = Dict({"engine": given["engine"], "settings": given["settings"]})
         inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": frames}, ranks=1)
-        options = batch_options(
-            load_site(self.inputs.site.value), self._engine(), given["settings"], len(missing)
-        )
+        options = batch_options(self._site(), self._engine(), given["settings"], len(missing))
         inputs["metadata"] = {"options": options, "label": f"batch of {len(missing)} of {len(wanted)} frames"}
         self.to_context(batch=self.submit(WorkerCalculation, **inputs))
 
@@ -154,7 +157,10 @@ class ReferenceWorkChain(WorkChain):
         if batch.is_finished_ok:
             return
         message = job_failure(batch)
-        if batch.exit_status == PARTIAL and len(self._missing()) < before:
+        if batch.exit_status == FRAMES:
+            told = frame_errors(batch)
+            self.ctx.failed = {identity: told.get(identity, message) for identity in self._missing()}
+        elif batch.exit_status == PARTIAL and len(self._missing()) < before:
             self.ctx.reached = -1
             self.report(f"another job goes on: {message}")
         elif batch.exit_status in DIED and frames_reached(batch) > self.ctx.reached:
@@ -162,105 +168,65 @@ class ReferenceWorkChain(WorkChain):
             self.ctx.reached = frames_reached(batch)
             self.report(f"the job died and is started again: {message}")
         else:
-            self.ctx.failed = (batch.exit_status, message)
+            self.ctx.ended = message
+
+    def submit_frames(self) -> None:
+        """Start a job for each of as many frames as the site allows at once."""
+        given, site, engine = self.inputs.parameters.get_dict(), self._site(), self._engine()
+        code = program_code(site, engine.program)
+        options = frame_options(site, given["settings"])
+        ranks = options["resources"]["num_mpiprocs_per_machine"]
+        missing, total = self._missing(), len(set(identities(self.ctx.sampled)))
+        todo = missing[: site.n_in_flight(given.get("max_in_flight"), ranks)]
+        self.ctx.flying = {}
+        for count, (index, frame) in enumerate(
+            first_of_each(self.ctx.sampled, todo), total - len(missing) + 1
+        ):
+            problem = overlap(frame)
+            if problem:
+                self.ctx.failed[frame.identity] = problem
+                continue
+            structure = frame_structure(self.ctx.sampled, Int(index))
+            process, inputs = engine.job(
+                structure, frame.kind, given["settings"], code, options, site.walltime
+            )
+            inputs.setdefault("metadata", {})["label"] = f"frame {index} ({count} of {total})"
+            self.to_context(**{f"frame_{index}": self.submit(process, **inputs)})
+            self.ctx.flying[frame.identity] = index
+
+    def take_frames(self) -> None:
+        """Keep what the jobs computed."""
+        outputs: dict[str, Any] = {}
+        for identity, index in self.ctx.flying.items():
+            job = self.ctx[f"frame_{index}"]
+            if job.is_finished_ok:
+                outputs |= {f"frame_{index}__{port}": job.outputs[port] for port in self._engine().outputs}
+            else:
+                self.ctx.failed[identity] = frame_failure(job)
+        if outputs:
+            engine, version = Str(self._engine().name), Int(GATHERING)
+            self.ctx.parts.append(gather_frames(self.ctx.sampled, engine, version, **outputs))
 
     def merge(self) -> ExitCode | None:
         """Hand on all frames; those that are there also where some failed."""
         if self.ctx.parts:
             parts = {f"part_{index}": node for index, node in enumerate(self.ctx.parts)}
             self.ctx.computed = split_atoms(merge_frames(self.ctx.sampled, **parts))
-            if self.ctx.failed is not None or not self.is_polar():
-                self.out("result", self.ctx.computed)
-        if self.ctx.failed is None:
-            return None
-        status, message = self.ctx.failed
-        if status != FRAMES:
-            return self.exit_codes.ERROR_JOB.format(message=message)
-        return self.exit_codes.ERROR_FRAMES.format(
-            failed=len(self._missing()),
-            total=len(set(identities(self.ctx.sampled))),
-            message=message.partition("the first: ")[2],
-        )
-
-    def frames_left(self) -> bool:
-        """Whether frames wait to be submitted."""
-        return bool(self.ctx.next < self.ctx.sampled.base.attributes.get("n_frames"))
-
-    def submit_frames(self) -> None:
-        """Start as many frames as the site allows at once."""
-        given = self.inputs.parameters.get_dict()
-        site = load_site(self.inputs.site.value)
-        engine = self._engine()
-        code = program_code(site, engine.program)
-        options = frame_options(site, given["settings"])
-        ranks = options["resources"]["num_mpiprocs_per_machine"]
-        kinds = [frame.kind for frame in self.ctx.sampled.iter_frames()]
-        stop = min(len(kinds), self.ctx.next + site.n_in_flight(given.get("max_in_flight"), ranks))
-        for index in range(self.ctx.next, stop):
-            structure = frame_structure(self.ctx.sampled, Int(index))
-            process, inputs = engine.job(structure, kinds[index], given["settings"], code, options)
-            inputs.setdefault("metadata", {})["label"] = f"frame {index + 1} of {len(kinds)}"
-            self.to_context(frames=append_(self.submit(process, **inputs)))
-        self.ctx.next = stop
-
-    def take_frames(self) -> ExitCode | None:
-        """Hand on all frames; with a failed one, what was computed stays in the cache and the climb stops."""
-        jobs = self.ctx.frames
-        failed = [job for job in jobs if not job.is_finished_ok]
-        if failed:
-            return self.exit_codes.ERROR_FRAMES.format(
-                failed=len(failed), total=len(jobs), message=job_failure(failed[0])
-            )
-        outputs = {
-            f"frame_{index}__{port}": job.outputs[port]
-            for index, job in enumerate(jobs)
-            for port in self._engine().outputs
-        }
-        gathered = gather_frames(self.ctx.sampled, Str(self._engine().name), **outputs)
-        self.ctx.computed = split_atoms(gathered)
-        if not self.is_polar():
+        lacking = bool(self.ctx.ended or self.ctx.failed)
+        if self.ctx.parts and (lacking or not self.charges_missing()):
             self.out("result", self.ctx.computed)
+        if self.ctx.ended:
+            return self.exit_codes.ERROR_JOB.format(message=self.ctx.ended)
+        if self.ctx.failed:
+            names = list(dict.fromkeys(identities(self.ctx.sampled)))
+            first = next(identity for identity in names if identity in self.ctx.failed)
+            index = identities(self.ctx.sampled).index(first)
+            return self.exit_codes.ERROR_FRAMES.format(
+                failed=len(self.ctx.failed),
+                total=len(names),
+                message=f"frame {index}: {self.ctx.failed[first]}",
+            )
         return None
-
-    def is_polar(self) -> bool:
-        """Whether Born charges are computed when all frames are there."""
-        return bool(self.ctx.get("polar"))
-
-    def submit_ground_state(self) -> ToContext:
-        """Start the run of the undisplaced crystal that its response is computed from."""
-        engine = self._engine()
-        code = program_code(load_site(self.inputs.site.value), engine.program)
-        self.ctx.primitive = primitive_cell(self.inputs.structure)
-        settings = self.inputs.parameters["settings"]
-        process, inputs = engine.job(self.ctx.primitive, "strained", settings, code)
-        self.ctx.options = inputs["pw"]["metadata"]["options"]
-        inputs = scf_inputs(inputs) | {"metadata": {"label": "ground state for Born charges"}}
-        return ToContext(ground=self.submit(process, **inputs))
-
-    def submit_response(self) -> Any:
-        """Start the response to an electric field."""
-        ground = self.ctx.ground
-        if not ground.is_finished_ok:
-            return self._without_polar(job_failure(ground))
-        code = program_code(load_site(self.inputs.site.value), RESPONSE)
-        process, inputs = response_job(code, ground.outputs.remote_folder, self.ctx.options)
-        inputs["metadata"] = {"label": "Born charges"}
-        return ToContext(response=self.submit(process, **inputs))
-
-    def take_polar(self) -> ExitCode | None:
-        """Hand on the frames with Born charges."""
-        response = self.ctx.response
-        if not response.is_finished_ok:
-            return self._without_polar(job_failure(response))
-        try:
-            self.out("result", add_polar(self.ctx.computed, self.ctx.primitive, response.outputs.retrieved))
-        except HashigoError as error:
-            return self._without_polar(str(error))
-        return None
-
-    def _without_polar(self, message: str) -> ExitCode:
-        self.out("result", self.ctx.computed)
-        return self.exit_codes.ERROR_POLAR.format(message=message)
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:

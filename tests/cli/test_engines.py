@@ -8,6 +8,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from hashigo.calculators import engines as engines_module
 from hashigo.calculators.engines import engine_names, get_engine
 from hashigo.cli import hashigo
 
@@ -34,6 +35,13 @@ def test_a_missing_program_and_how_to_get_it(monkeypatch):
     assert not row["installed"]
     assert (row["missing"], row["obtain"]) == ("program abinit", "Debian package abinit")
     assert "program abinit: Debian package abinit" in listed()
+
+
+def test_a_missing_plugin_is_told(monkeypatch):
+    monkeypatch.setattr(engines_module, "find_spec", lambda name: None)
+    row = next(row for row in json.loads(listed("--json")) if row["engine"] == "quantum_espresso")
+    assert row["missing"] == "Python module aiida_quantumespresso"
+    assert row["obtain"] == "pip install 'aiida-hashigo[qe]'; Debian package quantum-espresso"
 
 
 def test_settings_of_one_engine():

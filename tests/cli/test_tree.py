@@ -79,3 +79,13 @@ def test_a_batch_is_counted_with_the_frames_of_earlier_jobs(monkeypatch):
 
 def test_times_are_read_as_people_read_them():
     assert [clock(s) for s in (0.4, 59.6, 3661)] == ["0:00", "1:00", "1:01:01"]
+
+
+def test_frames_are_counted_with_those_that_were_known_and_without_other_jobs():
+    class Job:
+        def __init__(self, label, ended):
+            self.label, self.is_terminated = label, ended
+
+    started = [Job(f"frame {n} ({n + 4} of 9)", n < 3) for n in range(4)]
+    others = [Job("ground state for Born charges", True), Job("Born charges", False)]
+    assert tree._frames_progress([*others, *started]) == (6 / 9, "6 of 9 frames")

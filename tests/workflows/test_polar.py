@@ -10,17 +10,19 @@ import pytest
 import yaml
 from aiida import orm
 from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
 from ase.build import bulk
 from phonopy.cui.phonopy_qe_born_script import parse_ph_out
 
 from hashigo.calculators.engines import get_engine
-from hashigo.calculators.engines.espresso_polar import read_response
-from hashigo.errors import HashigoError, InputError, WorkerError
+from hashigo.calculators.engines.espresso_polar import read_response, wants_polar
+from hashigo.errors import HashigoError, InputError, MissingComponent, WorkerError
 from hashigo.scheduler_profiles import model
-from hashigo.study import Study
+from hashigo.study import Study, load_study
+from hashigo.workflows import inputs
 from hashigo.workflows import reference as stage
 from hashigo.workflows.frame_nodes import frames_node
-from hashigo.workflows.polar import atoms_in_primitive, wants_polar
+from hashigo.workflows.polar import atoms_in_primitive
 from hashigo.workflows.reference import ReferenceWorkChain
 
 #: As QE 6.7 prints them; made lopsided, so that a transposed tensor is another one.
@@ -200,3 +202,56 @@ def test_a_missing_program_is_said_before_anything_is_computed(programs, monkeyp
     assert node.exit_status == 420
     assert "program 'ph.x' is not on the PATH" in node.exit_message
     assert node.called == []
+
+
+def calculations(node):
+    """Ground states and responses of a run, with whether they were taken from the cache."""
+    found = [n for n in node.called_descendants if isinstance(n, orm.CalcJobNode)]
+    return [
+        (n.process_label, n.base.caching.is_created_from_cache) for n in sorted(found, key=lambda n: n.pk)
+    ]
+
+
+@pytest.mark.slow
+def test_a_second_run_starts_nothing_and_the_scratch_folder_is_cleaned(programs):
+    with enable_caching():
+        _, first = run_oxide()
+        outputs, second = run_oxide()
+    assert first.is_finished_ok, first.exit_message
+    assert calculations(first) == [("PwCalculation", False)] * 2 + [("PhCalculation", False)]
+    # The frame is known by its identity.
+    assert calculations(second) == [("PwCalculation", True), ("PhCalculation", True)]
+    assert "polar" in outputs["result"].header()
+    for node in first.called_descendants:
+        if isinstance(node, orm.CalcJobNode):
+            assert not os.path.isdir(node.get_remote_workdir()) or not os.listdir(node.get_remote_workdir())
+    # Without ph.x's result in the cache, its ground state, whose scratch folder is gone, is computed anew.
+    for node in first.called_descendants + second.called_descendants:
+        if node.process_label == "PhCalculation":
+            node.base.caching.is_valid_cache = False
+    with enable_caching():
+        outputs, third = run_oxide()
+    assert third.is_finished_ok, third.exit_message
+    assert [cached for label, cached in calculations(third) if label == "PwCalculation"] == [True, False]
+    assert "polar" in outputs["result"].header()
+
+
+POLAR_STUDY = """\
+until: reference
+structure: MgO.cif
+reference:
+  engine: quantum_espresso
+  settings: {pseudopotentials: {Mg: Mg.pz-n-vbc.UPF, O: O.pz-rrkjus.UPF}}
+"""
+
+
+def test_a_missing_program_is_said_when_a_study_is_prepared(programs, monkeypatch, tmp_path):
+    bulk("MgO", "rocksalt", 4.2, cubic=True).write(tmp_path / "MgO.cif")
+    (tmp_path / "study.yaml").write_text(POLAR_STUDY)
+    assert inputs.prepare(load_study(tmp_path / "study.yaml")).frames is None
+    site = model.load_site("local").model_copy(update={"codes": {"ph.x": "no-such-ph.x"}})
+    monkeypatch.setattr(inputs, "load_site", lambda name: site)
+    with pytest.raises(MissingComponent, match=r"need the program ph\.x, which is not on site 'local'"):
+        inputs.prepare(load_study(tmp_path / "study.yaml"))
+    (tmp_path / "study.yaml").write_text(POLAR_STUDY + "  polar: false\n")
+    assert inputs.prepare(load_study(tmp_path / "study.yaml")).frames is None

@@ -24,12 +24,14 @@ class Setting:
         description: a sentence, with the unit of a number.
         unit: unit of a number, "" where it has none; the study may give another of the same dimension.
         physics: whether it changes the numbers, and so belongs to a frame's identity.
+        added: whether it came when frames had been stored: left at its default, it is no part of an identity.
     """
 
     default: Any
     description: str
     unit: str = ""
     physics: bool = True
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Program:
     package: str
     plugin: str = ""
     version: tuple[str, ...] = ()
+
+    def is_on(self, codes: Mapping[str, str]) -> bool:
+        """Whether it is installed.
+
+        Args:
+            codes: executables of the site by program name.
+        """
+        return shutil.which(codes.get(self.name, self.name)) is not None
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Engine:
         version: what it calls itself, from (calculator); read after a frame was computed.
         converged: whether self-consistency was reached, from (calculator); None where the notion is empty.
         job: makes process class and inputs of one frame; called as
-            job(structure_node, kind of frame, settings, code, options of the job).
+            job(structure_node, kind of frame, settings, code, options of the job, longest walltime of the site, s).
         outputs: labels of the outputs that `read` needs.
         read: energy [eV], forces [eV/Å], stress [eV/Å^3] of the outputs of such a CalcJob.
         resolve: settings without paths, and recommended defaults, from (settings as in the study, folder of the
@@ -137,7 +147,8 @@ class Engine:
         out = {}
         for name, setting in self.settings.items():
             value = given.get(name, setting.default)
-            if setting.unit:
+            # YAML takes 1e-7 for a text, and 1 for an integer.
+            if setting.unit or isinstance(setting.default, float):
                 value = in_unit(value, setting.unit, f"{where}.{name}")
             elif not isinstance(value, type(setting.default)) and setting.default is not None:
                 raise InputError(f"{where}.{name} is {value!r}, expected like {setting.default!r}")
@@ -152,7 +163,7 @@ class Engine:
         """
         if self.module and find_spec(self.module) is None:
             return f"Python module {self.module}"
-        if self.program and shutil.which(codes.get(self.program.name, self.program.name)) is None:
+        if self.program and not self.program.is_on(codes):
             return f"program {self.program.name}"
         return ""
 
@@ -183,7 +194,12 @@ class Engine:
 
     def physics(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the complete settings that change the numbers."""
-        return {name: value for name, value in settings.items() if self.settings[name].physics}
+        return {
+            name: value
+            for name, value in settings.items()
+            if self.settings[name].physics
+            and not (self.settings[name].added and value == self.settings[name].default)
+        }
 
     def signature(self, settings: Mapping[str, Any]) -> str:
         """Engine and settings as a canonical string: part of each frame's identity."""

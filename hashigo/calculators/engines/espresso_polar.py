@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.engines import Program
-from hashigo.errors import WorkerError
+from hashigo.errors import InputError, MissingComponent, WorkerError
 
 Floats = NDArray[np.float64]
 
 PROGRAM = Program("ph.x", "Debian package quantum-espresso", "quantumespresso.ph")
+
+#: The engine whose crystals get them.
+ENGINE = "quantum_espresso"
 
 #: Square of the potential's change at which ph.x ends its iterations, Ry^2.
 THRESHOLD = 1e-14
@@ -25,18 +28,59 @@ _HEADING = "Effective charges (d Force / dE) in cartesian axis"
 _ATOM = re.compile(r"atom\s+(\d+)\s+\w+[^\n]*" + "".join(rf"\s*E{axis}\s*\({_NUMBER}\s*\)" for axis in "xyz"))
 
 
-def scf_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def wants_polar(parameters: Mapping[str, Any], elements: set[str]) -> bool:
+    """Whether Born charges are computed; where nothing is said, those of an insulating compound are.
+
+    Args:
+        parameters: of the reference stage.
+        elements: symbols of the crystal's elements.
+
+    Raises:
+        InputError: when they are asked for and the occupations are those of a metal.
+    """
+    wanted = parameters.get("polar", "auto")
+    if parameters["engine"] != ENGINE or wanted is False:
+        return False
+    metal = bool(parameters["settings"]["smearing"])
+    if wanted is True and metal:
+        raise InputError(
+            "reference.polar asks for Born charges, and reference.settings.smearing makes the crystal a metal",
+            fix="set smearing to 0, or polar to false",
+        )
+    return wanted is True or (len(elements) > 1 and not metal)
+
+
+def require_response(codes: Mapping[str, str], site: str) -> None:
+    """Make sure that ph.x is there.
+
+    Args:
+        codes: executables of the site by program name.
+        site: its id, for the message.
+
+    Raises:
+        MissingComponent: says how to get it, and how to go without.
+    """
+    if not PROGRAM.is_on(codes):
+        raise MissingComponent(
+            f"Born charges need the program ph.x, which is not on site '{site}'",
+            fix=f"install it ({PROGRAM.package}), name its path in the site's codes, or set reference.polar: false",
+        )
+
+
+def scf_inputs(inputs: Mapping[str, Any], afresh: bool = False) -> dict[str, Any]:
     """Inputs of the run that ph.x goes on from: those of a frame, its scratch folder kept.
 
     Args:
         inputs: of a frame's PwBaseWorkChain, not stored.
+        afresh: whether no finished run is to be taken from the cache.
     """
     from aiida import orm
 
     parameters = inputs["pw"]["parameters"].get_dict()
     # Nobody needs them; and no frame, whose scratch folder is gone, is taken for this run from the cache.
     parameters["CONTROL"].update({"tprnfor": False, "tstress": False})
-    pw = {**inputs["pw"], "parameters": orm.Dict(parameters)}
+    metadata = {**inputs["pw"]["metadata"], **({"disable_cache": True} if afresh else {})}
+    pw = {**inputs["pw"], "parameters": orm.Dict(parameters), "metadata": metadata}
     return {**inputs, "clean_workdir": orm.Bool(False), "pw": pw}
 
 

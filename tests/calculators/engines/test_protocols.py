@@ -64,6 +64,19 @@ def test_explicit_settings_win_over_recommended_ones_and_those_over_defaults():
     assert defaults(engine, None, {}, {}, ["Si"]) == {}
 
 
+def test_magnetic_elements_get_moments_and_their_oxides_hubbard_terms():
+    espresso, abinit = get_engine("quantum_espresso"), get_engine("abinit")
+    oxide = defaults(espresso, "fast", {}, {}, ["Ni", "O"])
+    assert (oxide["spin"], oxide["hubbard"]) == ({"Ni": 5.0}, {"Ni-3d": 6.2})
+    assert oxide["smearing"] == 0.0275
+    assert "spin Ni 5 μB, hubbard Ni-3d 6.2 eV" in told(espresso, espresso.complete(oxide))
+    assert defaults(espresso, "fast", {}, {}, ["Fe"]).get("hubbard") is None
+    assert defaults(abinit, "fast", {}, {}, ["Fe", "O"])["spin"] == {"Fe": 5.0}
+    # What the study says wins, also where it says that there is no moment.
+    bare = defaults(espresso, "fast", {}, {"spin": {}, "hubbard": {}}, ["Ni", "O"])
+    assert not {"spin", "hubbard", "smearing"} & set(bare)
+
+
 def test_engines_without_k_points_have_no_protocol():
     with pytest.raises(InputError, match="engine 'tersoff' has no protocols"):
         defaults(get_engine("tersoff"), "fast", {}, {}, ["Si"])

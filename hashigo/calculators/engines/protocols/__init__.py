@@ -17,7 +17,10 @@ from hashigo.errors import InputError
 FERMI_DIRAC = math.sqrt(1.5) / math.pi
 
 #: Settings that a protocol may give, as they are shown.
-SHOWN = ("kpoint_spacing", "cutoff", "density_cutoff", "smearing", "scf_threshold")
+SHOWN = ("kpoint_spacing", "cutoff", "density_cutoff", "smearing", "scf_threshold", "spin", "hubbard")
+
+#: Units of settings that are mappings.
+MAPPED = {"spin": "μB", "hubbard": "eV"}
 
 #: Cut-offs of which the protocol takes more.
 CUTOFFS = ("cutoff", "density_cutoff")
@@ -49,7 +52,7 @@ def defaults(
     """
     out: dict[str, Any] = dict(recommended)
     if protocol is not None:
-        out.update(_protocol(engine, protocol, recommended, elements))
+        out.update(_protocol(engine, protocol, recommended, given, elements))
     if "cutoff" in given and "density_cutoff" in recommended:
         # The density needs its own cut-off also where the study sets that of the wavefunctions.
         cutoff = engine.complete({"cutoff": given["cutoff"]})["cutoff"]
@@ -58,7 +61,11 @@ def defaults(
 
 
 def _protocol(
-    engine: Engine, protocol: str, recommended: Mapping[str, float], elements: Sequence[str]
+    engine: Engine,
+    protocol: str,
+    recommended: Mapping[str, float],
+    given: Mapping[str, Any],
+    elements: Sequence[str],
 ) -> dict[str, Any]:
     if not engine.first_principles or "kpoint_spacing" not in engine.settings:
         raise InputError(
@@ -77,7 +84,13 @@ def _protocol(
         out["scf_threshold"] = _rounded(
             engine.settings["scf_threshold"].default * table["scf_factor"][protocol]
         )
-    if "smearing" in engine.settings and not set(elements) & set(table["not_metallic"]):
+    if "spin" in engine.settings:
+        out["spin"] = {symbol: moment for symbol, moment in table["spin"].items() if symbol in elements}
+    if "hubbard" in engine.settings and set(elements) & set(table["hubbard_anions"]):
+        terms = table["hubbard"].items()
+        out["hubbard"] = {name: value for name, value in terms if name.partition("-")[0] in elements}
+    metal = not set(elements) & set(table["not_metallic"])
+    if "smearing" in engine.settings and (metal or given.get("spin", out.get("spin"))):
         width = table["smearing"][protocol] * (FERMI_DIRAC if engine.name in table["fermi_dirac"] else 1)
         unit = engine.settings["smearing"].unit
         out["smearing"] = _rounded(in_unit(f"{width:.8g} Ry", unit, "reference.protocol"))
@@ -97,7 +110,13 @@ def told(engine: Engine, settings: Mapping[str, Any]) -> str:
         settings: complete.
     """
     return ", ".join(
-        f"{name} {settings[name]:g} {engine.settings[name].unit}".rstrip()
+        f"{name} {_in_words(settings[name], MAPPED.get(name, engine.settings[name].unit))}"
         for name in SHOWN
         if settings.get(name)
     )
+
+
+def _in_words(value: Any, unit: str) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key} {_in_words(number, unit)}" for key, number in value.items())
+    return f"{value:g} {unit}".rstrip()
