@@ -136,6 +136,10 @@ class Fit:
     Args:
         lattice: supercell and its symmetry.
         order: 2 for second order alone, 3 for second and third together, number.
+
+    Raises:
+        InputError: when the symmetry leaves no constant of an order, as the third of a cell whose atoms are all
+            inverted onto themselves.
     """
 
     def __init__(self, lattice: Phonopy, order: int) -> None:
@@ -149,10 +153,18 @@ class Fit:
             spacegroup_operations=lattice.symmetry.symmetry_operations,
             symprec=lattice.symmetry.tolerance,
         )
-        self._symfc.compute_basis_set(orders=self._orders)
-        self._unknowns: list[int] = [
-            self._symfc.basis_set[order].basis_set.shape[1] for order in self._orders
-        ]
+        try:
+            self._symfc.compute_basis_set(orders=self._orders)
+            self._unknowns: list[int] = [
+                self._symfc.basis_set[order].basis_set.shape[1] for order in self._orders
+            ]
+        except AssertionError:  # symfc's own, of a basis without a vector
+            self._unknowns = [0]
+        if 0 in self._unknowns:
+            raise InputError(
+                f"the symmetry of a supercell of {len(cell)} atoms leaves no force constants of order {order}",
+                fix="take a larger supercell",
+            )
 
     def snapshots_needed(self, dataset: Dataset) -> int:
         """Least number of snapshots like these that has as many equations as there are unknowns, count."""

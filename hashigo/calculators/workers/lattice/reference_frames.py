@@ -258,13 +258,7 @@ def reference_fit(
                 f"there are {len(dataset.displacements)}"
             )
         if third is None and order > 2 and len(dataset.displacements) >= 0.3 * about:
-            fit = Fit(lattice, 3)
-            needed = fit.snapshots_needed(dataset)
-            lacking = (
-                f"third-order force constants need {needed} frames; there are {len(dataset.displacements)}"
-            )
-            if needed <= len(dataset.displacements):
-                third = Part(matrix, lattice, dataset, fit, 3)
+            third, lacking = _third_order(matrix, lattice, dataset)
         if second is None:
             second = third
         if second is None:
@@ -281,6 +275,18 @@ def reference_fit(
     if second is None:
         raise InputError(refused, fix="give more frames of one supercell")
     return ReferenceFit(second, third, "" if third is not None else lacking)
+
+
+def _third_order(matrix: Integers, lattice: Phonopy, dataset: Dataset) -> tuple[Part | None, str]:
+    """The fit of third order, or a sentence why these frames do not give it."""
+    try:
+        fit = Fit(lattice, 3)
+    except InputError as error:
+        return None, error.message
+    needed, there = fit.snapshots_needed(dataset), len(dataset.displacements)
+    if needed <= there:
+        return Part(matrix, lattice, dataset, fit, 3), ""
+    return None, f"third-order force constants need {needed} frames; there are {there}"
 
 
 def _third_order_frames(lattice: Phonopy) -> float:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from hashigo.calculators.frames import Frame
-from hashigo.calculators.workers.lattice.force_constants import build_lattice, ideal_supercell
+from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, ideal_supercell
 from hashigo.calculators.workers.lattice.reference_frames import (
     frames_dataset,
     frames_supercells,
@@ -144,3 +145,26 @@ def test_each_order_is_from_the_largest_supercell_that_determines_it(springs, cu
     again = found.model(springs(2.0))
     assert again.second == pytest.approx(2 * constants.second, abs=1e-8)
     assert reference_fit(cubic, large).third is None
+
+
+def test_a_cell_too_small_for_the_third_order_gives_the_second():
+    # Every atom of this cell is inverted onto itself: the symmetry leaves nothing of the third order.
+    salt = bulk("NaCl", "rocksalt", 5.6, cubic=True)
+    random = np.random.default_rng(0)
+    frames = []
+    for _ in range(12):
+        steps = random.normal(scale=0.02, size=(8, 3))
+        frames.append(
+            Frame(
+                salt.cell.array,
+                salt.positions + steps,
+                tuple(salt.get_chemical_symbols()),
+                forces=-2.0 * (steps - steps.mean(axis=0)),
+            )
+        )
+    found = reference_fit(salt, frames)
+    assert found.third is None
+    assert "leaves no force constants of order 3" in found.lacking
+    assert found.second.order == 2
+    with pytest.raises(InputError, match="supercell of 8 atoms leaves no force constants of order 3"):
+        Fit(build_lattice(salt, [1, 1, 1]), 3)
