@@ -35,7 +35,7 @@ def convert(value: Any, unit: str) -> float:
         return float(value)
     match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is no number; write it like 1.5 or '1.5 {unit}'")
+        raise ValueError(f"{value!r} is no number; write it like 1.5" + (f" or '1.5 {unit}'" if unit else ""))
     number, written = float(match[1]), match[2]
     if written is None or written == unit:
         return number
