@@ -166,15 +166,15 @@ def test_a_calculation_with_too_few_bands_is_done_again_with_more(calculator, tm
 def test_forces_of_iron_with_spin_are_slopes_of_its_energy(calculator, slopes):
     iron = bulk("Fe", a=2.85, cubic=True)
     iron.positions[0] += [0.06, 0.03, -0.04]
-    iron.calc = calculator(**IRON, spin={"Fe": 4}, cutoff=35, density_cutoff=320, kpoint_spacing=0.9)
+    iron.calc = calculator(**IRON, spin={"Fe": 4}, cutoff=45, density_cutoff=400, kpoint_spacing=1.2)
     slopes(iron, 0.02, 0.002)
     assert all(1.5 < moment < 3.2 for moment in iron.get_magnetic_moments())
 
 
 @pytest.mark.slow
-def test_forces_with_a_hubbard_term_are_slopes_of_the_energy(calculator, slopes):
-    oxide = bulk("NiO", "rocksalt", 4.17)
-    oxide.positions[1] += [0.05, 0.02, -0.03]
+def test_forces_with_a_hubbard_term_are_slopes_of_the_energy(calculator, slopes, crystal):
+    # Strained: a shifted mesh lacks the symmetry of the cubic lattice, and any strain changes what pw.x makes of it.
+    oxide = crystal("NiO", 4.17, crystalstructure="rocksalt")
     plain = {**OXIDE, "cutoff": 35, "density_cutoff": 320, "kpoint_spacing": 1.4}
     oxide.calc = calculator(**plain)
     with_term = oxide.get_potential_energy()
