@@ -75,14 +75,15 @@ def exit_codes_page() -> str:
         "hashigo.worker": CalculationFactory("hashigo.worker"),
         **{
             name: WorkflowFactory(name)
-            for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale")
+            for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale", "hashigo.converge")
         },
     }
     lines = [
         "# Exit codes",
         "",
         "Made from the code by `docs/generate.py`. The command line ends with 0 when all is well, 2 when something the",
-        "user gave is wrong or missing, 3 when a stage failed or a gate did not hold, 130 when a signal stopped it.",
+        "user gave is wrong or missing, 3 when a stage failed, a gate did not hold or `hashigo converge` found no",
+        "values that are enough, 130 when a signal stopped it.",
         "All stages of one worker job (`hashigo.potential` to `hashigo.mesoscale`) have the codes of",
         "`hashigo.elasticity`.",
     ]

@@ -108,7 +108,7 @@ def sample(cell: Atoms, sampling: Mapping[str, Any], seed: int, settings: str) -
     Args:
         cell: conventional cell at the reference's lattice constant.
         sampling: the study's `reference.sampling`: supercell, displaced, displacement [Å], strained, strain, volumes,
-            volume_range.
+            volume_range; and, where free atoms are not wanted, free_atoms: false.
         seed: of all random numbers.
         settings: the engine's settings as a canonical string.
     """
@@ -123,7 +123,9 @@ def sample(cell: Atoms, sampling: Mapping[str, Any], seed: int, settings: str) -
         ],
         "atom": [
             Atoms([symbol], cell=[ATOM_BOX] * 3, positions=[[0.0, 0.0, 0.0]], pbc=True)
-            for symbol in sorted(set(cell.get_chemical_symbols()))
+            for symbol in (
+                sorted(set(cell.get_chemical_symbols())) if sampling.get("free_atoms", True) else []
+            )
         ],
     }
     return [

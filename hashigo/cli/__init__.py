@@ -22,6 +22,7 @@ COMMANDS = {
     "init": ("hashigo.cli.start", "Write a commented study for a material of your own."),
     "plan": ("hashigo.cli.start", "Show stages and jobs, and what each will need."),
     "schema": ("hashigo.cli.start", "Print the JSON schema of study files, for editors."),
+    "converge": ("hashigo.cli.converge", "Find the cut-off and k-mesh that are enough for a study."),
     "run": ("hashigo.cli.run", "Run a study; what is finished already is taken from the cache."),
     "resume": ("hashigo.cli.run", "Go on with a run that was stopped."),
     "status": ("hashigo.cli.show", "Show a run as a tree, or list all runs."),

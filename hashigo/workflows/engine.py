@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from plumpy.process_states import ProcessState as State
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.workers.job import PROGRESS_FILE
 from hashigo.errors import HashigoError, InputError
+from hashigo.study import Study
 from hashigo.workflows.chain import MultiscaleWorkChain
 from hashigo.workflows.inputs import Prepared
 from hashigo.workflows.runner import InProcessRunner
@@ -34,6 +35,9 @@ STOPPED = 130
 _BEAT = 0.5
 
 RUN_EXTRA = "hashigo_run"
+
+#: Processes that a command runs, by their labels.
+ROOTS = ("MultiscaleWorkChain", "ConvergenceWorkChain")
 
 #: Runners of runs that a signal stopped.
 _LEFT: list[Any] = []
@@ -75,14 +79,42 @@ def run_chain(
     Raises:
         Stopped: when SIGINT or SIGTERM arrived; the run can be resumed.
     """
+    inputs = start_inputs(prepared)
+    return run_process(MultiscaleWorkChain, inputs, prepared.study, "hashigo resume {pk}", watch, started)
+
+
+def run_process(
+    kind: Any,
+    inputs: Mapping[str, Any],
+    study: Study,
+    again: str,
+    watch: Callable[[Any], None] | None = None,
+    started: Callable[[Any], None] | None = None,
+) -> Any:
+    """Run a WorkChain to its end in this process; finished calculations are taken from the cache.
+
+    Args:
+        kind: its class, one of ROOTS.
+        inputs: nodes.
+        study: that it was made from.
+        again: command that goes on when it was stopped; "{pk}" is its number.
+        watch: called a few times a second with the root node while it runs.
+        started: called once with the root node.
+
+    Returns:
+        Its node; whether it succeeded is in its exit status.
+
+    Raises:
+        Stopped: when SIGINT or SIGTERM arrived.
+    """
     clear_abandoned()
     with enable_caching(), _runner() as runner:
-        process = runner.instantiate_process(MultiscaleWorkChain, **start_inputs(prepared))
+        process = runner.instantiate_process(kind, **inputs)
         process.node.base.extras.set(
             RUN_EXTRA,
             {
-                "folder": str(prepared.study.folder),
-                "name": prepared.study.name,
+                "folder": str(study.folder),
+                "name": study.name,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "started": psutil.Process().create_time(),
@@ -95,7 +127,7 @@ def run_chain(
             stop_processes(process.node)
             raise Stopped(
                 f"run {process.node.pk} was stopped by {stopped_by}; what was finished is kept",
-                fix=f"hashigo resume {process.node.pk}",
+                fix=again.replace("{pk}", str(process.node.pk)),
             )
         return process.node
 
@@ -209,7 +241,7 @@ def clear_abandoned() -> None:
     query = orm.QueryBuilder().append(
         orm.WorkChainNode,
         filters={
-            "attributes.process_label": "MultiscaleWorkChain",
+            "attributes.process_label": {"in": list(ROOTS)},
             "attributes.process_state": {"in": [s.value for s in ProcessState if not _is_final(s)]},
         },
     )

@@ -34,3 +34,8 @@ def test_displacements_and_volumes_are_as_asked(diamond):
 def test_seed_changes_everything(diamond):
     one, two = ({f.identity for f in sample(diamond, SAMPLING, s, "s") if f.kind != "atom"} for s in (0, 1))
     assert not one & two
+
+
+def test_free_atoms_can_be_left_out_and_the_others_stay_as_they_are(diamond):
+    frames = sample(diamond, {**SAMPLING, "free_atoms": False}, 0, "s")
+    assert [f.identity for f in frames] == [f.identity for f in sample(diamond, SAMPLING, 0, "s")][:-1]
