@@ -192,3 +192,33 @@ def test_iron_is_magnetic_in_a_quick_run(calculator, tmp_path):
     text = (tmp_path / "work" / "pw.in").read_text()
     assert "starting_magnetization(1) = 0.5" in text.replace("  ", " ")
     assert isinstance(iron, Atoms)
+
+
+@pytest.mark.slow
+def test_a_job_of_its_own_gives_the_same_numbers(aiida_profile_clean, calculator, complete, require_module):
+    require_module("aiida_quantumespresso", "qe")
+    from types import SimpleNamespace
+
+    from aiida.engine import run_get_node
+    from aiida.orm import StructureData
+
+    from hashigo.scheduler_profiles.computers import program_code
+    from hashigo.scheduler_profiles.model import load_site
+    from hashigo.workflows.batches import frame_options
+
+    engine, site = get_engine("quantum_espresso"), load_site("local")
+    given = {**OXIDE, "cutoff": 25, "density_cutoff": 200, "kpoint_spacing": 3, "shifted_mesh": False}
+    settings = complete(given)
+    oxide = bulk("NiO", "rocksalt", 4.17)
+    process, inputs = engine.job(
+        StructureData(ase=oxide), "strained", settings, program_code(site, engine.program),
+        frame_options(site, settings),
+    )  # fmt: skip
+    outputs, node = run_get_node(process, **inputs)
+    assert node.is_finished_ok, node.exit_message
+    single = engine.read(SimpleNamespace(**outputs))
+    oxide.calc = calculator(**given)
+    assert single["energy"] == pytest.approx(oxide.get_potential_energy(), rel=1e-7)
+    np.testing.assert_allclose(single["magnetic_moments"], oxide.get_magnetic_moments(), atol=2e-3)
+    assert single["magnetic_moments"][0] > 1
+    assert node.called[0].inputs.parameters["SYSTEM"]["lda_plus_u"] is True
