@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hashigo.calculators.configuration import Frame
+from hashigo.calculators.configuration import Frame, check_frame
 from hashigo.errors import InputError
 from hashigo.study.compressed import plain_name
 
@@ -109,7 +109,15 @@ def read_source(path: Path, name: str | None = None) -> Source:
         raise InputError(f"{path} is a folder, and a file of frames was expected", fix="check the path")
     if not path.is_file():
         raise InputError(f"frames file {path} does not exist", fix="check the path")
-    return find_format(path, name).read(path)
+    source = find_format(path, name).read(path)
+    return replace(source, frames=_checked(source.frames, path.name))
+
+
+def _checked(frames: Iterator[Frame], where: str) -> Iterator[Frame]:
+    """The same frames; one whose numbers are not finite is named with the file that the user gave."""
+    for index, frame in enumerate(frames):
+        check_frame(frame, index, where)
+        yield frame
 
 
 def _beginning(path: Path) -> str:
