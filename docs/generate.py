@@ -75,7 +75,13 @@ def exit_codes_page() -> str:
         "hashigo.worker": CalculationFactory("hashigo.worker"),
         **{
             name: WorkflowFactory(name)
-            for name in ("hashigo.reference", "hashigo.elasticity", "hashigo.multiscale", "hashigo.converge")
+            for name in (
+                "hashigo.reference",
+                "hashigo.pw_frame",
+                "hashigo.elasticity",
+                "hashigo.multiscale",
+                "hashigo.converge",
+            )
         },
     }
     lines = [

@@ -209,12 +209,14 @@ class ReferenceWorkChain(ChargesSteps):
 
     def merge(self) -> ExitCode | None:
         """Hand on all frames; those that are there also where some failed."""
-        if self.ctx.parts:
-            parts = {f"part_{index}": node for index, node in enumerate(self.ctx.parts)}
-            self.ctx.computed = split_atoms(merge_frames(self.ctx.sampled, **parts))
         lacking = bool(self.ctx.ended or self.ctx.failed)
-        if self.ctx.parts and (lacking or not self.charges_missing()):
-            self.out("result", self.ctx.computed)
+        parts = {f"part_{index}": node for index, node in enumerate(self.ctx.parts)}
+        merged = merge_frames(self.ctx.sampled, **parts) if parts else None
+        # Free atoms alone are no frames of the crystal; they are found again by their identities.
+        if merged is not None and any(frame.kind != "atom" for frame in merged.iter_frames()):
+            self.ctx.computed = split_atoms(merged)
+            if lacking or not self.charges_missing():
+                self.out("result", self.ctx.computed)
         if self.ctx.ended:
             return self.exit_codes.ERROR_JOB.format(message=self.ctx.ended)
         if self.ctx.failed:

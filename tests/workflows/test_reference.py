@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import pytest
 from aiida import orm
@@ -159,3 +160,24 @@ def test_options_of_a_batch_come_from_the_site(monkeypatch):
     assert options["max_memory_kb"] == 2048000
     assert batch_choice.batch_options(site, engine, {}, 2)["resources"]["num_mpiprocs_per_machine"] == 3
     assert batch_choice.batch_options(site, engine, {}, 1)["withmpi"] is False
+
+
+class AtomAndCrystal(Sampled):
+    """Its first frame is a free atom."""
+
+    def sample(self):
+        super().sample()
+        first, *others = self.ctx.sampled.frames()
+        frames = [replace(first, kind="atom"), *others]
+        self.ctx.sampled = frames_node(frames, self.ctx.sampled.header()).store()
+
+
+def test_free_atoms_alone_are_no_result(structure, trouble):
+    settings = get_engine("trouble").complete({"troubles": {"1": "nan"}})
+    parameters = orm.Dict({"engine": "trouble", "settings": settings, "count": 2})
+    outputs, node = run_get_node(
+        AtomAndCrystal, structure=structure, parameters=parameters, site=orm.Str("local")
+    )
+    assert node.exit_status == 410
+    assert "1 of 2 frames could not be computed; the first: frame 1: its forces" in node.exit_message
+    assert "result" not in outputs
