@@ -55,7 +55,8 @@ test: lint
 
 test-all: APT_PACKAGES += $(APT_PACKAGES_ALL)
 test-all: lint
-	$(BIN)/python -m pip install --quiet --editable '.[gpaw]'
+	@# GPAW is compiled, and fails without libxc's headers: its tests are then skipped, the others are run.
+	-$(BIN)/python -m pip install --quiet --editable '.[gpaw]'
 	$(BIN)/python -m pytest --durations=30
 
 clean:
