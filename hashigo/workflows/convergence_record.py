@@ -40,7 +40,9 @@ def record(
         "force_tolerance": given["force_tolerance"],
         "stress_tolerance": given["stress_tolerance"],
         "units": {"force": "eV/Å", "stress": "GPa", "seconds_per_frame": "s"},
-        "series": [_series(index, line, search, notes, engine, cell) for index, line in enumerate(lines)],
+        "series": [
+            _series(index, line, search, notes, engine, cell, chosen) for index, line in enumerate(lines)
+        ],
         "converged": chosen is not None,
         "message": "" if chosen else _why(lines, check, known, search, notes),
         "recommended": _changed(search, chosen, given["settings"], engine) if chosen else None,
@@ -56,6 +58,7 @@ def _series(
     notes: Mapping[Point, tuple[float | None, str]],
     engine: Engine,
     cell: Any,
+    chosen: Point | None,
 ) -> dict[str, Any]:
     axis = line.axis
     steps = []
@@ -71,13 +74,13 @@ def _series(
         at = line.points.index(point) if point in line.points else len(line.points)
         step.update(_numbers(line.deviations[at] if at < len(line.deviations) else None))
         steps.append(step)
-    enough = line.recommended
+    enough = chosen or (None if line.recommended is None else line.points[line.recommended])
     return {
         "setting": axis.setting,
         "unit": engine.settings[axis.setting].unit,
         "own": axis.values[axis.own],
-        "converged": enough is not None,
-        "enough": None if enough is None else line.points[enough][index],
+        "converged": line.recommended is not None,
+        "enough": None if enough is None else enough[index],
         "steps": steps,
     }
 
