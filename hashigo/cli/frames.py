@@ -137,9 +137,20 @@ def split(
 @click.option(
     "--structure", type=FILE, help="Unit cell of the frames (CIF, POSCAR, …), where FILE does not say it."
 )
+@click.option(
+    "--displacements",
+    type=FILE,
+    help="phonopy_disp.yaml or phono3py_disp.yaml of FORCE_SETS, FORCES_FC2 or FORCES_FC3, where not beside it.",
+)
 @click.option("--force", is_flag=True, help="Replace OUTPUT if it is there.")
 def convert(
-    file: Path, output: Path, form: str | None, to: str | None, structure: Path | None, force: bool
+    file: Path,
+    output: Path,
+    form: str | None,
+    to: str | None,
+    structure: Path | None,
+    displacements: Path | None,
+    force: bool,
 ) -> None:
     """Write the frames of FILE as OUTPUT, whose name tells the format.
 
@@ -165,7 +176,7 @@ def convert(
 
         atoms = read_structure_file(structure)
         cells = [atoms, standardise(atoms)]
-    source = with_unit_cell(lambda: read_source(file, form), cells)
+    source = with_unit_cell(lambda: read_source(file, form, displacements), cells)
     if cells and "structure" not in source.header:
         raise InputError(
             f"no frame of {file.name} is a supercell of {structure}",

@@ -154,3 +154,19 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(place, monkeypatch):
     assert sorted(folder.iterdir()) == sorted([*before, output])
     assert CliRunner().invoke(hashigo, ["frames", "convert", "a.h5", "late.xyz", "--force"]).exit_code == 0
     assert "Lattice" in output.read_text()
+
+
+def test_displacements_may_lie_elsewhere(place):
+    call, folder, *_ = place
+    assert call("convert", "a.h5", "FORCE_SETS").returncode == 0
+    (folder / "phonopy_disp.yaml").rename(folder / "other.yaml")
+    assert "no phonopy_disp.yaml" in call("convert", "FORCE_SETS", "back.h5").stderr
+    done = call("convert", "FORCE_SETS", "back.h5", "--displacements", "other.yaml")
+    assert done.returncode == 0, done.stderr
+    assert len(read_frames(folder / "back.h5")) == 10
+    wrong = call("convert", "a.h5", "c.h5", "--displacements", "other.yaml")
+    assert wrong.returncode == 2
+    assert "a.h5 says itself which structures its forces are of" in wrong.stderr
+    missing = call("convert", "FORCE_SETS", "d.h5", "--displacements", "none.yaml")
+    assert missing.returncode == 2
+    assert "none.yaml does not exist" in missing.stderr

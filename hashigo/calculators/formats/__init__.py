@@ -45,6 +45,7 @@ class FrameFormat:
         read: opens a file.
         write: writes frames and header to a file and returns a sentence for each thing that was lost; None where
             the format is only read.
+        read_with: opens a file whose displacements are in another one, given second; None where it says all itself.
         starts: texts of which one is among a file's first characters, where names do not tell formats apart.
     """
 
@@ -53,6 +54,7 @@ class FrameFormat:
     patterns: tuple[str, ...]
     read: Callable[[Path], Source]
     write: Callable[[Path, Iterable[Frame], Mapping[str, Any]], list[str]] | None = None
+    read_with: Callable[[Path, Path], Source] | None = None
     starts: tuple[str, ...] = ()
 
     def recognises(self, path: Path) -> bool:
@@ -95,12 +97,13 @@ def find_format(path: Path, name: str | None = None) -> FrameFormat:
     )
 
 
-def read_source(path: Path, name: str | None = None) -> Source:
+def read_source(path: Path, name: str | None = None, displacements: Path | None = None) -> Source:
     """Open a file of frames of any format.
 
     Args:
         path: the file.
         name: of its format, where the file's own does not tell.
+        displacements: file of the displacements that its forces are of, where it does not lie beside it.
 
     Raises:
         InputError: when it is missing, damaged or of no known format; a damaged frame may show only when it is read.
@@ -109,7 +112,16 @@ def read_source(path: Path, name: str | None = None) -> Source:
         raise InputError(f"{path} is a folder, and a file of frames was expected", fix="check the path")
     if not path.is_file():
         raise InputError(f"frames file {path} does not exist", fix="check the path")
-    source = find_format(path, name).read(path)
+    form = find_format(path, name)
+    if displacements is not None and form.read_with is None:
+        raise InputError(
+            f"{path.name} says itself which structures its forces are of",
+            fix="give no file of displacements; only FORCE_SETS, FORCES_FC2 and FORCES_FC3 need one",
+        )
+    if displacements is not None and form.read_with is not None:
+        source = form.read_with(path, displacements)
+    else:
+        source = form.read(path)
     return replace(source, frames=_checked(source.frames, path.name))
 
 

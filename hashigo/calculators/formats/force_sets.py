@@ -23,7 +23,7 @@ from hashigo.calculators.formats.displacements import (
 from hashigo.calculators.formats.phonopy_write import write_forces
 from hashigo.errors import InputError
 from hashigo.study.compressed import SUFFIXES, open_text
-from hashigo.study.phonopy_yaml import PhonopyFile
+from hashigo.study.phonopy_yaml import PhonopyFile, read_phonopy_file
 
 Floats = NDArray[np.float64]
 
@@ -34,26 +34,34 @@ _PHONO3PY = ("phono3py_disp.yaml", "phono3py.yaml", "phono3py_params.yaml")
 _PRINTED = 1e-6
 
 
-def read_force_sets(path: Path) -> Source:
+def read_force_sets(path: Path, displacements: Path | None = None) -> Source:
     """Open FORCE_SETS.
+
+    Args:
+        path: the file.
+        displacements: phonopy's file of its supercell; by default the one beside it.
 
     Raises:
         InputError: when it is unreadable, or no phonopy_disp.yaml or phonopy.yaml of its supercell lies beside it.
     """
     rows, _ = _numbers(path)
-    file = beside(path, _PHONOPY, "phonopy")
+    file = read_phonopy_file(displacements) if displacements else beside(path, _PHONOPY, "phonopy")
     n_atoms = len(supercell_of(file))
     found = _type_two(path, rows, n_atoms) if len(rows[0]) == 6 else _type_one(path, rows, n_atoms, file.name)
     return _source(path, file, [(False, found)])
 
 
-def read_forces(path: Path) -> Source:
+def read_forces(path: Path, displacements: Path | None = None) -> Source:
     """Open FORCES_FC3, with FORCES_FC2 beside it where there is one, or FORCES_FC2 alone.
+
+    Args:
+        path: the file.
+        displacements: phono3py's file of its supercells; by default the one beside it.
 
     Raises:
         InputError: when it is unreadable, or no phono3py_disp.yaml of its supercells lies beside it.
     """
-    file = beside(path, _PHONO3PY, "phono3py")
+    file = read_phonopy_file(displacements) if displacements else beside(path, _PHONO3PY, "phono3py")
     harmonic = "FC2" in path.name.upper()
     parts = [(harmonic, _of_file(path, file, harmonic))]
     other = None if harmonic else _companion(path, "FORCES_FC2")
@@ -205,6 +213,7 @@ FORCE_SETS = FrameFormat(
     title="FORCE_SETS with phonopy_disp.yaml or phonopy.yaml beside it",
     patterns=("force_sets*",),
     read=read_force_sets,
+    read_with=read_force_sets,
     write=write_forces,
 )
 
@@ -213,5 +222,6 @@ FORCES = FrameFormat(
     title="FORCES_FC3 or FORCES_FC2 with phono3py_disp.yaml beside it",
     patterns=("forces_fc2*", "forces_fc3*"),
     read=read_forces,
+    read_with=read_forces,
     write=write_forces,
 )
