@@ -92,3 +92,33 @@ def test_pw_is_converged_and_a_second_run_is_taken_from_the_cache(workplace, req
     assert "nothing is recommended" in narrow.stderr
     content = json.loads(narrow.stdout)
     assert (content["converged"], content["recommended"]) == (False, None)
+
+
+ABINIT = """\
+title: Silicon
+structure: silicon.cif
+reference:
+  engine: abinit
+  settings: {pseudopotentials: {Si: 14si.pspnc}, cutoff: 5 hartree, kpoint_spacing: 0.8, scf_threshold: 1e-8}
+"""
+
+
+@pytest.mark.slow
+def test_abinit_is_converged_in_its_own_units(workplace, require_program):
+    require_program("abinit", "abinit and abinit-data")
+    write(workplace, ABINIT)
+    wide = (
+        "--frames",
+        "1",
+        "--max-steps",
+        "3",
+        "--force-tolerance",
+        "2 eV/Å",
+        "--stress-tolerance",
+        "50 GPa",
+    )
+    done = workplace.run("converge", "converge.yaml", *wide, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = json.loads(done.stdout)
+    assert content["recommended"] == {"cutoff": "4.2 hartree", "kpoint_spacing": "0.8 1/Å"}
+    assert all(0 < step["stress_error"] < 50 for series in content["series"] for step in series["steps"][:2])
