@@ -122,8 +122,7 @@ def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalcu
             return read_output(workspace.folder / "aims.out")
         finally:
             # The input holds the species files, and the output repeats the input.
-            for name in ("control.in", "aims.out"):
-                (workspace.folder / name).unlink(missing_ok=True)
+            empty_folder(workspace.folder)
 
     return FrameCalculator(compute, settings["spin"])
 
@@ -139,7 +138,9 @@ def _resolve(
     lacking = [symbol for symbol in elements if not (place / species_file(symbol)).is_file()]
     if lacking:
         raise InputError(f"FHI-aims has no species files for {', '.join(lacking)} in {place}", fix=FIX)
-    digest = settings.get("species_sha256") or _folder_hash(place)
+    digest = _folder_hash(place)
+    if settings.get("species_sha256", "") not in ("", digest):
+        raise _other_files(place)
     link(place, digest, basis)
     return {**settings, "species_folder": "", "species_sha256": digest}, {}
 
@@ -168,10 +169,14 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     if lacking:
         raise InputError(f"FHI-aims has no species files for {', '.join(lacking)} in {folder}", fix=FIX)
     if settings["species_sha256"] != _folder_hash(folder):
-        raise InputError(
-            f"the species files in {folder} are not those whose SHA-256 the settings give",
-            fix="put back the files, or correct reference.settings.species_sha256",
-        )
+        raise _other_files(folder)
+
+
+def _other_files(folder: Path) -> InputError:
+    return InputError(
+        f"the species files in {folder} are not those whose SHA-256 the settings give",
+        fix="put back the files, or correct reference.settings.species_sha256",
+    )
 
 
 def _licensed(settings: Mapping[str, Any], elements: Sequence[str]) -> dict[str, str]:

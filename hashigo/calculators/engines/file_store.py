@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from hashigo.errors import HashigoError
+from hashigo.errors import HashigoError, InputError
 
 
 def store_folder() -> Path:
@@ -23,7 +24,19 @@ def place_of(digest: str, name: str) -> Path:
     Args:
         digest: its SHA-256, in hexadecimal.
         name: its name, or a relative path that ends in it.
+
+    Raises:
+        InputError: when they would lead out of the store: a study may come from anybody.
     """
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InputError(
+            f"{digest!r} is no SHA-256 of a file", fix="give 64 digits 0 to 9 and a to f, or leave it out"
+        )
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise InputError(
+            f"the file name {name} leads out of its folder",
+            fix="name the folder itself, and the file within it",
+        )
     return store_folder() / digest / name
 
 

@@ -137,6 +137,11 @@ class ElementFiles:
         """Settings with the SHA-256 of every file that is found."""
         found = {}
         for symbol, name in settings["pseudopotentials"].items():
+            if not isinstance(name, str):
+                raise InputError(
+                    f"reference.settings.pseudopotentials.{symbol} is {name!r}",
+                    fix=f"give a name, as in {symbol}: {self.example.format(symbol)}",
+                )
             if Path(name).is_absolute():
                 raise InputError(
                     f"reference.settings.pseudopotentials.{symbol} is the path {name}",

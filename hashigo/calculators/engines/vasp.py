@@ -108,16 +108,6 @@ def calculator(atoms: Atoms, settings: Mapping[str, Any], workspace: Workspace) 
     )
 
 
-def remove_licensed(folder: Path) -> None:
-    """Remove the copies of licensed files.
-
-    Args:
-        folder: of the run; OUTCAR and vasprun.xml repeat parts of POTCAR.
-    """
-    for name in ("POTCAR", "OUTCAR", "vasprun.xml"):
-        (folder / name).unlink(missing_ok=True)
-
-
 def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalculator:
     def compute(atoms: Atoms) -> Outcome:
         empty_folder(workspace.folder)
@@ -125,7 +115,8 @@ def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalcu
         try:
             inner.calculate(atoms, ["energy", "forces", "stress"])
         finally:
-            remove_licensed(workspace.folder)
+            # POTCAR is licensed, and OUTCAR, vasprun.xml and vaspout.h5 repeat it or parts of it.
+            empty_folder(workspace.folder)
         results = dict(inner.results)
         if not atoms.get_initial_magnetic_moments().any():
             results.pop("magmoms", None)

@@ -39,6 +39,7 @@ def main() -> None:
         f'<i name="{name}">{energy:.10f}</i>' for name in ("e_fr_energy", "e_wo_entrp", "e_0_energy")
     )
     Path("OUTCAR").write_text(HEAD.format(potcar=potcar))
+    Path("vaspout.h5").write_text(potcar)
     Path("vasprun.xml").write_text(
         f'<modeling><kpoints><varray name="kpointlist"><v>0 0 0</v></varray><varray name="weights"><v>1</v></varray>'
         f'</kpoints><parameters></parameters><atominfo><array name="atoms"><set>{species}</set></array>'

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,9 @@ def workspace(tmp_path):
     return Workspace(tmp_path / "work", ("mpirun", "-n", "4", "program"))
 
 
-def licensed_folder(tmp_path, inside):
-    """Two files with a marker in the place of licensed text."""
-    for symbol in ("Ni", "O"):
+def licensed_folder(tmp_path, inside, symbols=("Ni", "O")):
+    """Files with a marker in the place of licensed text."""
+    for symbol in symbols:
         path = tmp_path / "licensed" / inside.format(symbol)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"  stand-in for the file of {symbol}\n")
@@ -70,8 +72,21 @@ def test_vasp(tmp_path, frame, workspace):
         compare(workspace.folder / name, f"vasp/{name}")
     # One after the other in the order of POSCAR.
     assert (workspace.folder / "POTCAR").read_text().split()[-1] == "O"
-    vasp.remove_licensed(workspace.folder)
-    assert not (workspace.folder / "POTCAR").exists()
+
+
+def test_nothing_that_vasp_wrote_is_left_beside_a_frame(tmp_path, workspace):
+    stand_in = Path(__file__).with_name("stand_in_vasp.py")
+    settings = vasp.ENGINE.complete(
+        {
+            "pseudopotentials": {"Si": "Si"}, "kpoint_spacing": 2,
+            "pseudopotential_folder": licensed_folder(tmp_path, "{}/POTCAR", ["Si"]),
+        }
+    )  # fmt: skip
+    atoms = bulk("Si")
+    workspace = replace(workspace, command=(sys.executable, str(stand_in)))
+    atoms.calc = vasp.ENGINE.calculator(settings, workspace)
+    assert atoms.get_forces().shape == (2, 3)
+    assert not list(workspace.folder.iterdir())
 
 
 def test_siesta(tmp_path, frame, workspace):
@@ -138,6 +153,26 @@ def test_species_files_of_fhi_aims_are_named_relative_to_the_study(tmp_path, mon
     assert list(aims.licensed(settings, ["Ni"])) == ["tight/28_Ni_default"]
     with pytest.raises(InputError, match="no species files for O"):
         aims.resolve(given, tmp_path / "study", ["Ni", "O"])
+    with pytest.raises(InputError, match="are not those whose SHA-256"):
+        aims.resolve({**given, "species_sha256": "../" * 3 + "elsewhere"}, tmp_path / "study", ["Ni"])
     (folder / "28_Ni_default").write_text("changed")
     with pytest.raises(InputError, match="are not those whose SHA-256"):
         aims.check(settings, ["Ni"])
+
+
+def test_a_study_writes_nothing_outside_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("HASHIGO_FILES", str(tmp_path / "home" / "store"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "profile").write_text("precious")
+    study = tmp_path / "study"
+    (study / "a" / "b").mkdir(parents=True)
+    (study / "profile").write_text("hostile")
+    given = {"pseudopotential_folder": "a/b", "pseudopotentials": {"Si": "../../profile"}}
+    with pytest.raises(InputError, match=r"the file name \.\./\.\./profile leads out of its folder"):
+        get_engine("abinit").resolve(given, study, ["Si"])
+    assert (tmp_path / "home" / "profile").read_text() == "precious"
+    named = {"pseudopotentials": {"Si": "Si.psp8"}, "pseudopotential_sha256": {"Si": "../x"}}
+    with pytest.raises(InputError, match=r"'\.\./x' is no SHA-256"):
+        get_engine("abinit").complete(named)
+    with pytest.raises(InputError, match=r"pseudopotentials\.Si is 3"):
+        get_engine("abinit").complete({"pseudopotentials": {"Si": 3}})
