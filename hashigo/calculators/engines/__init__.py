@@ -89,7 +89,8 @@ class Engine:
         module: Python module that must be importable, "" for none.
         extra: our extra that brings the module, "" for none.
         obtain: a sentence on how to get what neither extra nor program names, e.g. licences and weights.
-        calculator: makes an ASE calculator from (settings, workspace); kept between frames of like composition.
+        calculator: makes an ASE calculator from (settings, workspace); kept while frames of one composition
+            follow each other, one at a time.
         version: what it calls itself, from (calculator); read after a frame was computed.
         converged: whether self-consistency was reached, from (calculator); None where the notion is empty.
         job: makes process class and inputs of one frame; called as

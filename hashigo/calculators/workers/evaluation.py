@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -26,9 +26,6 @@ LEAST_DISTANCE = 0.5
 
 #: Atoms compared with all others at a time.
 _ROWS = 256
-
-#: Calculators kept, one for each composition. Most batches have three: supercells, strained cells, free atoms.
-_KEPT = 4
 
 #: What launchers of OpenMPI, MPICH, Intel MPI and PMIx set in their ranks; a program started by a rank would take
 #: itself for that rank.
@@ -57,7 +54,7 @@ def free_command(program: Sequence[str], environment: Mapping[str, str] | None =
 
 
 class Evaluator:
-    """Computes frames; calculators are kept between frames of one composition.
+    """Computes frames; the calculator is kept as long as frames of one composition follow each other.
 
     Args:
         engine: that computes.
@@ -77,7 +74,7 @@ class Evaluator:
         self._engine = engine
         self._settings = settings
         self._workspace = workspace
-        self._kept: OrderedDict[tuple[str, ...], Atoms] = OrderedDict()
+        self._kept: tuple[tuple[str, ...], Atoms] | None = None
 
     def __call__(self, task: tuple[int, Frame]) -> Record:
         """Compute one frame.
@@ -102,7 +99,7 @@ class Evaluator:
         if error:
             result = None
             # Nobody knows in which state it is.
-            self._kept.pop(frame.symbols, None)
+            self._kept = None
         else:
             assert result is not None
             result = replace(result, origin=f"{self._engine.title} {version}".strip())
@@ -113,18 +110,19 @@ class Evaluator:
 
     def _atoms(self, frame: Frame) -> Atoms:
         """The frame as atoms with their calculator."""
-        atoms = self._kept.get(frame.symbols)
-        if atoms is None:
-            atoms = frame.atoms()
-            assert self._engine.calculator is not None
-            atoms.calc = self._engine.calculator(self._settings, self._workspace)
-            self._kept[frame.symbols] = atoms
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(frame.symbols)
+        if self._kept is not None and self._kept[0] == frame.symbols:
+            atoms = self._kept[1]
             atoms.cell[:] = frame.cell
             atoms.positions[:] = frame.positions
+            return atoms
+        # The next one works in the same folder: a program that a calculator keeps running ends with it, and ASE's
+        # calculators hold themselves.
+        self._kept = None
+        gc.collect()
+        atoms = frame.atoms()
+        assert self._engine.calculator is not None
+        atoms.calc = self._engine.calculator(self._settings, self._workspace)
+        self._kept = (frame.symbols, atoms)
         return atoms
 
     def _sentence(self, error: Exception) -> str:

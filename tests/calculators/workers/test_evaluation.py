@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,16 +44,29 @@ def test_an_overlap_is_found_in_a_skewed_primitive_cell():
     assert "0.20 Å apart" in overlap(frame_of(atoms))
 
 
-def test_calculators_are_kept_for_each_composition_and_left_after_a_failure():
-    evaluator = Evaluator(get_engine("emt"), {}, Workspace())
+def test_one_calculator_lives_at_a_time_as_long_as_the_composition_stays():
+    emt = get_engine("emt")
+    alive = weakref.WeakSet()
+    made = []
+
+    def calculator(settings, workspace):
+        # Two programs that are kept running would write over each other's files.
+        assert not alive
+        calculator = emt.calculator(settings, workspace)
+        alive.add(calculator)
+        made.append(id(calculator))
+        return calculator
+
+    evaluator = Evaluator(replace(emt, calculator=calculator), {}, Workspace())
     al, cu = bulk("Al", cubic=True), bulk("Cu", cubic=True)
-    for atoms in (al, cu, al, cu):
+    for atoms in (al, al, cu, cu, al):
         assert evaluator((0, frame_of(atoms))).error == ""
-    assert len(evaluator._kept) == 2
+    assert len(made) == 3
     bad = evaluator((7, frame_of(bulk("Si"))))
     assert bad.frame is None
     assert bad.error == "NotImplementedError: No EMT-potential for Si"
-    assert len(evaluator._kept) == 2
+    assert evaluator((8, frame_of(al))).error == ""
+    assert len(made) == 5
 
 
 def test_kept_calculators_give_what_new_ones_give():
