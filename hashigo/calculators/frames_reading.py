@@ -42,6 +42,9 @@ _SINCE_2 = {"atoms/magnetic_moment", "atoms/charge"}
 BLOCK = 16384
 BLOCK_FRAMES = 1024
 
+#: What reading raises of a file that is cut, or that says of itself more than is true.
+_DAMAGE = (OSError, KeyError, ValueError, IndexError, MemoryError)
+
 #: Memory for chunks of each dataset, bytes; HDF5's own 8 MB for each of 28 would grow with the file for long.
 CACHE = 1 << 18
 
@@ -53,10 +56,10 @@ def read_header(path: Path) -> dict[str, Any]:
         InputError: when it is no readable frames file.
     """
     with _open(path) as file:
-        text = file.attrs["header"] if file.attrs["schema_version"] == 1 else file["header"][()]
         try:
+            text = file.attrs["header"] if file.attrs["schema_version"] == 1 else file["header"][()]
             return dict(json.loads(text))
-        except (ValueError, TypeError):
+        except (OSError, KeyError, ValueError, TypeError):
             raise InputError(
                 f"{Path(path).name} is damaged: its header is not JSON", fix="copy it again"
             ) from None
@@ -76,12 +79,7 @@ def iter_frames(path: Path) -> Iterator[Frame]:
                     check_frame(frame, index, name)
                     index += 1
                     yield frame
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        IndexError,
-    ) as error:  # HDF5 finds a damaged chunk only when it is read
+    except _DAMAGE as error:  # HDF5 finds a damaged chunk only when it is read
         raise InputError(f"{Path(path).name} is damaged: {error}", fix="copy it again") from None
 
 
@@ -100,7 +98,7 @@ def read_sizes(path: Path) -> dict[str, int]:
                     group["frames/identity"][:n_frames], group["frames/count"][:n_frames], strict=True
                 )
             }
-    except (OSError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{Path(path).name} is damaged: {error}", fix="copy it again") from None
 
 
@@ -145,12 +143,30 @@ def _open_hdf5(path: Path) -> h5py.File:
 def _check_layout(file: h5py.File, name: str) -> None:
     if file.attrs.get("format") != FORMAT:
         raise InputError(f"{name} is HDF5 but not a frames file of this project")
-    version = int(file.attrs["schema_version"])
+    version = file.attrs.get("schema_version")
+    if not isinstance(version, np.integer):
+        raise InputError(f"{name} is damaged: it does not say its schema", fix="copy it again")
     if version > SCHEMA_VERSION:
         raise InputError(f"{name} has a newer schema than this version knows", fix="update aiida-hashigo")
-    missing = [key for key in COLUMNS if key not in file and not (version == 1 and key in _SINCE_2)]
-    if missing:
-        raise InputError(f"{name} lacks the dataset '{missing[0]}'")
+    for part in ("", "tail/") if "committed" in file else ("",):
+        for key in COLUMNS:
+            if version > 1 or key not in _SINCE_2:
+                _check_dataset(file, part, key, name)
+
+
+def _check_dataset(file: h5py.File, part: str, key: str, name: str) -> None:
+    data = file.get(part + key)
+    if data is None:
+        raise InputError(f"{name} lacks the dataset '{part}{key}'")
+    kind, shape, _ = COLUMNS[key]
+    fits = isinstance(data, h5py.Dataset) and data.ndim == 1 + len(shape) and data.shape[1:] == shape
+    if not fits or data.dtype.kind != np.dtype(kind).kind:
+        raise InputError(f"{name} is damaged: its dataset '{part}{key}' is of another type or shape")
+    # HDF5 would show any file of the reader's as numbers.
+    if data.external or data.is_virtual or data.file != file:
+        raise InputError(
+            f"{name} takes its dataset '{part}{key}' from another file", fix="write it as one file"
+        )
 
 
 def _parts(file: h5py.File) -> list[tuple[h5py.Group, int]]:

@@ -243,3 +243,51 @@ def test_sizes_are_read_without_the_frames(tmp_path):
     assert read_sizes(tmp_path / "a.h5") == {frame.identity: len(frame.symbols) for frame in frames}
     with pytest.raises(InputError, match="does not exist"):
         read_sizes(tmp_path / "b.h5")
+
+
+def replaced(key, data):
+    """A change of a frames file: another dataset in the place of one."""
+
+    def change(file):
+        del file[key]
+        file[key] = data
+
+    return change
+
+
+def outside(file):
+    """Numbers of another file, which would be read as the frames' own."""
+    del file["atoms/charge"]
+    file.create_dataset("atoms/charge", (5,), "<f8", external=[("secret", 0, 40)])
+
+
+def too_many(file):
+    """A file of some kilobytes that says it has 10¹⁵ atoms."""
+    for key, kind, shape in (("number", "<i4", ()), ("position", "<f8", (3,)), ("force", "<f8", (3,)),
+                             ("charge", "<f8", ()), ("magnetic_moment", "<f8", ())):  # fmt: skip
+        del file[f"atoms/{key}"]
+        file.create_dataset(f"atoms/{key}", (10**15, *shape), kind, chunks=(2048, *shape), fillvalue=1)
+    file["frames/count"][...] = 10**15
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (replaced("frames/kind", 3), "'frames/kind' is of another type or shape"),
+        (replaced("frames/identity", np.zeros(1)), "'frames/identity' is of another type or shape"),
+        (replaced("atoms/force", np.zeros((5, 2))), "'atoms/force' is of another type or shape"),
+        (replaced("atoms/number", h5py.ExternalLink("other.h5", "/x")), "lacks the dataset 'atoms/number'"),
+        (replaced("header", 3), "its header is not JSON"),
+        (lambda file: file.attrs.pop("schema_version"), "does not say its schema"),
+        (outside, "takes its dataset 'atoms/charge' from another file"),
+        (too_many, "is damaged: Unable to allocate"),
+    ],
+)
+def test_files_that_lie_are_refused_in_a_sentence(tmp_path, monkeypatch, change, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_bytes(bytes(40))
+    write_frames(Path("f.h5"), [make(5)], {})
+    with h5py.File("f.h5", "a") as file:
+        change(file)
+    with pytest.raises(InputError, match=sentence):
+        read_header(Path("f.h5")), read_frames(Path("f.h5"))
