@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hashigo.calculators.engines import Engine, Setting, Workspace
+from hashigo.calculators.engines.file_store import link, place_of
 from hashigo.calculators.engines.input_files import sha256
 from hashigo.errors import InputError
 
@@ -36,7 +37,7 @@ def checkpoint_settings(what: str) -> dict[str, Setting]:
     """
     return {
         "checkpoint": Setting(
-            "", f"Path of the {what}, on this machine; nothing is downloaded.", physics=False
+            "", f"Path of the {what}, relative to the study; nothing is downloaded.", physics=False
         ),
         "checkpoint_sha256": Setting("", "SHA-256 of the checkpoint; filled in, and compared where given."),
         "device": DEVICE,
@@ -59,9 +60,14 @@ def checkpoint_file(engine: str, settings: Mapping[str, Any]) -> Path:
             fix="set reference.settings.checkpoint",
         )
     path = Path(settings["checkpoint"]).expanduser()
-    if not path.is_file():
-        raise InputError(f"checkpoint {path.name} of engine '{engine}' is not there: {path}")
     recorded = settings["checkpoint_sha256"]
+    kept = place_of(recorded, path.name) if recorded else path
+    path = kept if kept.is_file() else path
+    if not path.is_file():
+        raise InputError(
+            f"checkpoint {path.name} of engine '{engine}' is not there: {path}",
+            fix="give its path in reference.settings.checkpoint",
+        )
     if recorded and recorded != sha256(path):
         raise InputError(
             f"checkpoint {path.name} is not the file whose SHA-256 the settings give",
@@ -87,6 +93,19 @@ def checkpoint_engine(
     def calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
         return load(str(checkpoint_file(name, settings)), settings["device"])
 
+    def resolve(
+        settings: Mapping[str, Any], folder: Path, elements: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        given = settings.get("checkpoint")
+        if not given or not isinstance(given, str):
+            return dict(settings), {}
+        # Jobs run in other folders, and a path is its user's own: the file's name and digest stand for it.
+        path = (folder / Path(given).expanduser()).resolve()
+        complete = fill({"checkpoint_sha256": "", **settings, "checkpoint": str(path)})
+        checkpoint_file(name, complete)
+        link(path, complete["checkpoint_sha256"], path.name)
+        return {**complete, "checkpoint": path.name}, {}
+
     def fill(settings: Mapping[str, Any]) -> dict[str, Any]:
         path = Path(settings["checkpoint"]).expanduser()
         if settings["checkpoint"] and path.is_file() and not settings["checkpoint_sha256"]:
@@ -105,6 +124,7 @@ def checkpoint_engine(
         obtain=obtain,
         calculator=calculator,
         version=lambda calculator: installed_version(distribution),
+        resolve=resolve,
         fill=fill,
         check=check,
     )

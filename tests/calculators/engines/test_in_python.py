@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines.universal import checkpoint_file
 from hashigo.errors import InputError
 
 
@@ -81,3 +82,19 @@ def test_checkpoints_are_local_files_known_by_their_hash(name, tmp_path):
     assert engine.signature(settings) != engine.signature(engine.complete({"checkpoint": str(moved)}))
     with pytest.raises(InputError, match=r"weights\.pt is not the file whose SHA-256 the settings give"):
         engine.check({**settings, "checkpoint_sha256": "0" * 64}, ["Si"])
+
+
+def test_a_study_keeps_no_path_of_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setenv("HASHIGO_FILES", str(tmp_path / "store"))
+    (tmp_path / "weights.pt").write_bytes(b"weights")
+    engine = get_engine("mace")
+    settings, _ = engine.resolve({"checkpoint": "weights.pt"}, tmp_path, ["Si"])
+    complete = engine.complete(settings)
+    assert complete["checkpoint"] == "weights.pt"
+    # A job runs in another folder, and finds it by its digest.
+    assert checkpoint_file("mace", complete).read_bytes() == b"weights"
+    with pytest.raises(InputError, match=r"weights\.pt is not the file whose SHA-256 the settings give"):
+        engine.resolve({"checkpoint": "weights.pt", "checkpoint_sha256": "0" * 64}, tmp_path, ["Si"])
+    (tmp_path / "weights.pt").write_bytes(b"other weights")
+    with pytest.raises(InputError, match=r"weights\.pt is not the file"):
+        checkpoint_file("mace", complete)
