@@ -53,8 +53,9 @@ class FlightRecorder:
         os.close(self._descriptor)
         if self._file:
             self._file.close()
-        self._frame.unlink(missing_ok=True)
+        # In this order: a fault without its frame would tell nothing.
         self._fault.unlink(missing_ok=True)
+        self._frame.unlink(missing_ok=True)
 
 
 def casualties(folder: Path) -> dict[str, str]:
@@ -71,8 +72,8 @@ def casualties(folder: Path) -> dict[str, str]:
         found = {}  # there was none, or its writing was cut off
     before = len(found)
     for fault in folder.glob("rank-*.fault"):
-        text = fault.read_text(encoding="utf-8", errors="replace")
-        identity = fault.with_suffix(".frame").read_text(encoding="utf-8")
+        text, frame = fault.read_text(encoding="utf-8", errors="replace"), fault.with_suffix(".frame")
+        identity = frame.read_text(encoding="utf-8") if frame.is_file() else ""
         if text and identity:
             # "Fatal Python error: Segmentation fault"
             found[identity] = f"the engine took its process down: {text.splitlines()[0].partition(': ')[2]}"

@@ -125,6 +125,7 @@ def test_a_rank_that_ended_well_leaves_no_casualty(tmp_path):
 def test_casualties_are_kept_until_forgotten(tmp_path):
     (tmp_path / "rank-1.frame").write_text("b" * 32)
     (tmp_path / "rank-1.fault").write_text("Fatal Python error: Bus error\n\nCurrent thread")
+    (tmp_path / "rank-2.fault").write_text("")  # of a rank that was killed while it ended
     sentence = {"b" * 32: "the engine took its process down: Bus error"}
     assert casualties(tmp_path) == sentence
     assert casualties(tmp_path) == sentence
