@@ -163,7 +163,7 @@ def _asleep_until(request: Any) -> None:
 def _compute(
     bundle: list[Any], compute: Callable[[Any], Any], stop: Stop
 ) -> Iterator[tuple[list[Any], bool]]:
-    """Results of a bundle, at least every `BUNDLE` seconds, each time with whether they are its last."""
+    """Results of a bundle, each time with whether they are its last; at once when it takes twice the time wanted."""
     results: list[Any] = []
     told = time.monotonic()
     for task in bundle:
@@ -174,7 +174,7 @@ def _compute(
                 result = compute(task)
         except FrameCut:
             break
-        if results and time.monotonic() - told > BUNDLE:
+        if results and time.monotonic() - told > 2 * BUNDLE:
             yield results, False
             results, told = [], time.monotonic()
         results.append(result)
