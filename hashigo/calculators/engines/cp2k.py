@@ -20,6 +20,7 @@ from hashigo.calculators.engines.frame_calculator import (
     Outcome,
     check_choice,
     check_positive,
+    check_spin,
     converged,
     empty_folder,
     frame_mesh,
@@ -189,6 +190,7 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive(
         "cp2k", settings, "cutoff", "relative_cutoff", "kpoint_spacing", "scf_threshold", "scf_steps"
     )
+    check_spin(settings, elements)
     check_choice(settings, "xc", tuple(XC))
     for place, file, what, key in (
         (0, settings["basis_set_file"], "basis set", "basis_sets"),

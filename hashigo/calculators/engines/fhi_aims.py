@@ -20,6 +20,7 @@ from hashigo.calculators.engines.frame_calculator import (
     Outcome,
     check_choice,
     check_positive,
+    check_spin,
     converged,
     empty_folder,
     frame_mesh,
@@ -159,6 +160,7 @@ def _folder_hash(folder: Path) -> str:
 
 def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive("fhi_aims", settings, "kpoint_spacing", "scf_threshold", "scf_steps")
+    check_spin(settings, elements)
     check_choice(settings, "xc", tuple(XC))
     folder = species_folder(settings)
     if folder is None:

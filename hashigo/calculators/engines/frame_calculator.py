@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -156,7 +157,7 @@ def run_program(
     """
     with open(folder / output, "wb") as out, open(folder / stdin if stdin else "/dev/null", "rb") as source:
         done = subprocess.run(
-            list(command), cwd=folder, stdin=source, stdout=out, stderr=subprocess.PIPE, check=False
+            list(command), cwd=folder, stdin=source, stdout=out, stderr=subprocess.DEVNULL, check=False
         )
     if done.returncode == 0:
         return
@@ -179,12 +180,38 @@ def check_positive(engine: str, settings: Mapping[str, Any], *names: str) -> Non
         InputError: names the setting.
     """
     for name in names:
-        if not settings[name] > 0:
+        if not 0 < settings[name] < math.inf:
             raise InputError(
-                f"reference.settings.{name} is {settings[name]:g}, and engine '{engine}' needs more than 0"
+                f"reference.settings.{name} is {settings[name]:g}, and engine '{engine}' needs more than 0",
+                fix="give a positive number",
             )
-    if settings.get("smearing", 0.0) < 0:
-        raise InputError("reference.settings.smearing is negative", fix="give 0 for an insulator")
+    if not 0 <= settings.get("smearing", 0.0) < math.inf:
+        raise InputError(
+            f"reference.settings.smearing is {settings['smearing']:g}",
+            fix="give 0 for an insulator, or a width",
+        )
+
+
+def check_spin(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
+    """Refuse starting moments that no atom would get, or that are no numbers.
+
+    Args:
+        settings: complete.
+        elements: of the crystal.
+
+    Raises:
+        InputError: names the element.
+    """
+    for symbol, moment in settings["spin"].items():
+        if symbol not in elements:
+            raise InputError(
+                f"reference.settings.spin names {symbol}, which is not in the crystal",
+                fix=f"its elements are: {', '.join(elements)}",
+            )
+        if not isinstance(moment, int | float) or not math.isfinite(moment):
+            raise InputError(
+                f"reference.settings.spin.{symbol} is {moment!r}", fix="give a number of μB, as in 2.0"
+            )
 
 
 def check_choice(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> None:

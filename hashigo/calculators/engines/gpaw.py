@@ -18,6 +18,7 @@ from hashigo.calculators.engines.frame_calculator import (
     FrameCalculator,
     Outcome,
     check_positive,
+    check_spin,
     converged,
     frame_mesh,
     is_free_atom,
@@ -127,6 +128,7 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive(
         "gpaw", settings, "cutoff", "kpoint_spacing", "scf_threshold", "density_threshold", "scf_steps"
     )
+    check_spin(settings, elements)
     folders = _folders()
     if not folders:
         return  # GPAW finds its setups in places of its own too

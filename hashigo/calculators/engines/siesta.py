@@ -17,6 +17,7 @@ from hashigo.calculators.engines.frame_calculator import (
     Outcome,
     check_choice,
     check_positive,
+    check_spin,
     converged,
     empty_folder,
     frame_mesh,
@@ -103,6 +104,7 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive(
         "siesta", settings, "cutoff", "energy_shift", "kpoint_spacing", "scf_threshold", "scf_steps"
     )
+    check_spin(settings, elements)
     check_choice(settings, "xc", tuple(XC))
     check_choice(settings, "basis_set", BASES)
     FILES.check(settings, elements)

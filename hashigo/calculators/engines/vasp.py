@@ -17,6 +17,7 @@ from hashigo.calculators.engines.frame_calculator import (
     Outcome,
     check_choice,
     check_positive,
+    check_spin,
     converged,
     empty_folder,
     frame_mesh,
@@ -127,6 +128,7 @@ def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> FrameCalcu
 
 def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive("vasp", settings, "cutoff", "kpoint_spacing", "scf_threshold", "scf_steps")
+    check_spin(settings, elements)
     check_choice(settings, "xc", tuple(XC))
     FILES.check(settings, elements)
 

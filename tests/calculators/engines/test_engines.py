@@ -60,3 +60,16 @@ def test_emt_energy_is_additive():
     double = cell.repeat((2, 1, 1))
     double.calc = calculator
     assert double.get_potential_energy() == pytest.approx(2 * single, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["abinit", "cp2k", "fhi_aims", "gpaw", "siesta", "vasp"])
+def test_moments_and_widths_that_no_engine_takes_are_refused(name):
+    engine = get_engine(name)
+    for settings, sentence in (
+        ({"spin": {"fe": 2}}, "spin names fe, which is not in the crystal"),
+        ({"spin": {"Fe": "much"}}, r"spin\.Fe is 'much'"),
+        ({"smearing": float("nan")}, "smearing is nan"),
+        ({"scf_threshold": float("inf")}, "scf_threshold is inf"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            engine.check(engine.complete(settings), ["Fe", "O"])
