@@ -48,6 +48,8 @@ def open_text(path: Path, purpose: str = "a file") -> Iterator[IO[str]]:
         raise InputError(f"{path.name} is truncated or damaged", fix="copy or download it again") from None
     except UnicodeDecodeError:
         raise InputError(f"{path.name} is not a text, and {purpose} was expected") from None
+    except MemoryError:
+        raise InputError(f"{path.name} holds more text in a line than the memory does") from None
     except OSError as error:
         raise InputError(
             f"{path.name} cannot be read: {error.strerror or error}", fix="check the file"

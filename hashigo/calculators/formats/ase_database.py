@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ def read(path: Path) -> Source:
         if not file.read(16).startswith(b"SQLite format 3"):
             raise InputError(f"{path.name} is no SQLite database, and an ASE database was expected")
     try:
+        # ASE would put its tables into a database that has none.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("SELECT id FROM systems LIMIT 1")
         database = _connect(path)
         header = dict(database.metadata.get(_HEADER, {}))
         labelled = all("hashigo_kind" in row.key_value_pairs for row in database.select(limit=1))

@@ -57,6 +57,7 @@ def _frame(line: str, file: IO[str], name: str, index: int) -> Frame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             atoms = next(iter(read_xyz(StringIO("".join(lines)), 0)))
+        return frame_from_atoms(atoms, name, index)
     except InputError:
         raise
     except Exception as error:  # ASE's reader raises whatever its parsing meets
@@ -64,7 +65,6 @@ def _frame(line: str, file: IO[str], name: str, index: int) -> Frame:
             f"frame {index} of {name} cannot be read: {error or type(error).__name__}",
             fix="the file may be cut or of another kind: copy it again",
         ) from None
-    return frame_from_atoms(atoms, name, index)
 
 
 def write(path: Path, frames: Iterable[Frame], header: Mapping[str, Any]) -> list[str]:

@@ -110,7 +110,7 @@ def _numbers(path: Path) -> tuple[list[list[float]], list[list[float]]]:
 
 
 def _type_one(path: Path, rows: list[list[float]], n_atoms: int, companion: str) -> list[Displaced]:
-    if len(rows) < 2 or len(rows[0]) != 1 or len(rows[1]) != 1:
+    if len(rows) < 2 or len(rows[0]) != 1 or len(rows[1]) != 1 or not np.isfinite([*rows[0], *rows[1]]).all():
         raise InputError(
             f"{path.name} does not begin with numbers of atoms and displacements, as phonopy's does"
         )
@@ -128,13 +128,13 @@ def _type_one(path: Path, rows: list[list[float]], n_atoms: int, companion: str)
         )
     found: list[Displaced] = []
     for start in range(2, len(rows), 2 + n_atoms):
-        atom = int(rows[start][0]) - 1
-        if len(rows[start]) != 1 or not 0 <= atom < n_atoms or len(rows[start + 1]) != 3:
+        number = rows[start][0]
+        if len(rows[start]) != 1 or not 1 <= number <= n_atoms or len(rows[start + 1]) != 3:
             raise InputError(
                 f"set {len(found) + 1} of {path.name} does not begin with an atom and its displacement"
             )
         displacements = np.zeros((n_atoms, 3))
-        displacements[atom] = rows[start + 1]
+        displacements[int(number) - 1] = rows[start + 1]
         found.append(Displaced(displacements, _table(path, rows[start + 2 : start + 2 + n_atoms], 3)))
     return found
 

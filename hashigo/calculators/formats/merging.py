@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from hashigo.calculators.configuration import Frame, check_frame
 from hashigo.calculators.formats import Source
 from hashigo.errors import InputError
 from hashigo.study.structures import difference, standardise, structure_from_content
+
+#: Atoms of two unit cells of one crystal that are farther apart are not the same, Å.
+_SAME_SITE = 0.2
 
 #: Forces of frames of the same identity that differ more are of different methods, eV/Å.
 _SAME_FORCES = 1e-4
@@ -31,6 +34,10 @@ class Merger:
         self.kept = self.dropped = 0
         self.header: dict[str, Any] = {}
         first: dict[str, str] = {}
+        # A method that only some of the files name is not that of all frames.
+        unsaid = {
+            key for key in ("engine", "first_principles") if any(key not in s.header for _, s in sources)
+        }
         for name, source in sources:
             for key, value in source.header.items():
                 if key not in self.header:
@@ -38,6 +45,7 @@ class Merger:
                     first[key] = name
                 else:
                     self._compare(key, value, name, first[key])
+        self.header = {key: value for key, value in self.header.items() if key not in unsaid}
 
     def _compare(self, key: str, value: Any, name: str, other: str) -> None:
         mine = self.header[key]
@@ -48,14 +56,10 @@ class Merger:
                 raise InputError(
                     f"{name} is not of the crystal of {other}: {reason}", fix="merge files of one crystal"
                 )
-            apart = (
-                np.abs(np.subtract(mine["cell"], value["cell"]))
-                if len(mine["symbols"]) == len(value["symbols"])
-                else np.ones(1)
-            )
-            if apart.max() > 1e-3:
+            # Born charges are listed by the atoms of the unit cell.
+            if mine["symbols"] != value["symbols"] or not _same_sites(mine, value):
                 raise InputError(
-                    f"{name} has its unit cell in another setting than {other}",
+                    f"{name} has its unit cell in another setting, or its atoms in another order, than {other}",
                     fix="convert it with --structure and the other's unit cell",
                 )
         elif key in ("engine", "settings", "atomic_energies") and mine != value:
@@ -100,6 +104,14 @@ class Merger:
                 seen[frame.identity] = (name, largest)
                 self.kept += 1
                 yield frame
+
+
+def _same_sites(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Whether two unit cells of the same symbols have the same lattice vectors, and their atoms at the same places."""
+    cell = np.asarray(one["cell"])
+    steps = np.subtract(one["positions"], two["positions"])
+    apart = np.linalg.norm((steps - np.rint(steps)) @ cell, axis=1)
+    return bool(np.abs(cell - two["cell"]).max() < 1e-3 and apart.max() < _SAME_SITE)
 
 
 def choose(frames: Iterable[Frame], share: float | None, seed: int, kind: str | None) -> list[bool]:

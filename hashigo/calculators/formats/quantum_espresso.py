@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, parse
@@ -16,7 +17,7 @@ from hashigo.calculators.configuration import Frame
 from hashigo.calculators.formats import FrameFormat, Source
 from hashigo.calculators.formats.ase_frames import frame_from_atoms
 from hashigo.errors import InputError
-from hashigo.study.compressed import open_text
+from hashigo.study.compressed import open_text, read_text
 
 Floats = NDArray[np.float64]
 
@@ -38,22 +39,20 @@ def read_output(path: Path) -> Source:
 def _printed(path: Path) -> Iterator[Frame]:
     from ase.io.espresso import read_espresso_out  # ase.io loads slowly
 
-    with open_text(path, "the output of pw.x") as file:
-        text = file.read()
-        if "Program PWSCF" not in text:
-            raise InputError(f"{path.name} is not the output of Quantum ESPRESSO's pw.x")
-        if "convergence NOT achieved" in text:
-            raise InputError(f"the electronic loop of {path.name} did not converge", fix=_NOT_CONVERGED)
-        file.seek(0)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                images = list(read_espresso_out(file))
-        except Exception as error:  # ASE's reader raises whatever its parsing meets
-            raise InputError(
-                f"{path.name} cannot be read as output of pw.x: {error or type(error).__name__}",
-                fix="it may be cut: use the output of a finished run",
-            ) from None
+    text = read_text(path, "the output of pw.x")
+    if "Program PWSCF" not in text:
+        raise InputError(f"{path.name} is not the output of Quantum ESPRESSO's pw.x")
+    if "convergence NOT achieved" in text:
+        raise InputError(f"the electronic loop of {path.name} did not converge", fix=_NOT_CONVERGED)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            images = list(read_espresso_out(StringIO(text)))
+    except Exception as error:  # ASE's reader raises whatever its parsing meets
+        raise InputError(
+            f"{path.name} cannot be read as output of pw.x: {error or type(error).__name__}",
+            fix="it may be cut: use the output of a finished run",
+        ) from None
     if not images:
         raise InputError(
             f"{path.name} holds no energy, no forces and no stress", fix="use the output of a finished run"

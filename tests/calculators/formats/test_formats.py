@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import lzma
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -227,6 +229,8 @@ def test_bad_files_are_one_sentence(tmp_path, displaced, header):
     assert "has 125 lines, no multiple of the 32 atoms" in said(path)
     path.write_text("\n".join(["nan nan nan nan x nan", *text]))
     assert "line 1 of FORCE_SETS is no line of forces" in said(path)
+    path.write_text("32\nnan\n")
+    assert "does not begin with numbers of atoms and displacements" in said(path)
     (path.parent / "phonopy_disp.yaml").unlink()
     path.write_text("\n".join(text))
     assert "no phonopy_disp.yaml or phonopy.yaml or phonopy_params.yaml lies beside it" in said(path)
@@ -247,6 +251,16 @@ def test_bad_files_are_one_sentence(tmp_path, displaced, header):
     assert "frame 0 of x.xyz cannot be read: the file ends within it" in said(tmp_path / "x.xyz")
     (tmp_path / "x.db").write_text("hello")
     assert "is no SQLite database" in said(tmp_path / "x.db")
+    foreign = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(foreign)) as database:
+        database.execute("CREATE TABLE own (id INTEGER)")
+    before = foreign.read_bytes()
+    assert "cannot be read as an ASE database: no such table: systems" in said(foreign)
+    assert foreign.read_bytes() == before
+    (tmp_path / "y.xyz").write_text('1\nLattice="9 0 0 0 9 0 0 0 9" energy=low\nAl 0 0 0\n')
+    assert "frame 0 of y.xyz cannot be read: could not convert string to float: 'low'" in said(
+        tmp_path / "y.xyz"
+    )
     (tmp_path / "vasprun.xml").write_text("<modeling><calculation></modeling>")
     assert "vasprun.xml is cut or damaged" in said(tmp_path / "vasprun.xml")
 
