@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from hashigo.calculators.engines.frame_calculator import check_spin
 from hashigo.calculators.engines.pseudopotentials import find_pseudopotential
 from hashigo.calculators.engines.upf import header_of
 from hashigo.errors import InputError, WorkerError
@@ -55,8 +56,8 @@ def check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     Raises:
         InputError: names the setting.
     """
+    check_spin(settings, elements)
     spin = settings["spin"]
-    _known("spin", spin, elements)
     if spin and not any(spin.values()):
         raise InputError(
             "reference.settings.spin gives only zeros", fix="leave it out for a crystal without moments"
@@ -78,16 +79,11 @@ def check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
                 f"reference.settings.hubbard is {name}: {value:g}",
                 fix="give shells and U ≥ 0, e.g. Ni-3d: 6.2 eV",
             )
-        _known("hubbard", [match[1]], elements)
-
-
-def _known(name: str, given: Iterable[str], elements: Sequence[str]) -> None:
-    strange = sorted(set(given) - set(elements))
-    if strange:
-        raise InputError(
-            f"reference.settings.{name} names {strange[0]}, which is not in the crystal",
-            fix=f"its elements are: {', '.join(elements)}",
-        )
+        if match[1] not in elements:
+            raise InputError(
+                f"reference.settings.hubbard names {match[1]}, which is not in the crystal",
+                fix=f"its elements are: {', '.join(elements)}",
+            )
 
 
 def shares(settings: Mapping[str, Any], symbols: Iterable[str]) -> dict[str, float]:

@@ -13,8 +13,14 @@ from hashigo.calculators.engines import Engine, Program, Setting, Workspace
 from hashigo.calculators.engines.espresso_magnetism import card, fill, system, version_for
 from hashigo.calculators.engines.espresso_magnetism import check as check_magnetism
 from hashigo.calculators.engines.espresso_packed import make_calculator
-from hashigo.calculators.engines.frame_calculator import SPIN, FrameCalculator, converged, version
-from hashigo.calculators.engines.kpoints import kpoint_mesh
+from hashigo.calculators.engines.frame_calculator import (
+    SPIN,
+    FrameCalculator,
+    check_positive,
+    converged,
+    version,
+)
+from hashigo.calculators.engines.kpoints import KPOINT_SPACING, SHIFTED_MESH, kpoint_mesh
 from hashigo.calculators.engines.pseudopotentials import (
     check_pseudopotentials,
     find_pseudopotential,
@@ -26,6 +32,7 @@ from hashigo.errors import InputError
 def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     if settings["ranks"] < 1:
         raise InputError(f"reference.settings.ranks is {settings['ranks']}", fix="give 1 or more")
+    check_positive("quantum_espresso", settings, "cutoff", "kpoint_spacing", "scf_threshold", "walltime")
     check_pseudopotentials(settings["pseudopotentials"], elements)
     check_magnetism(settings, elements)
 
@@ -137,8 +144,8 @@ ENGINE = Engine(
         "density_cutoff": Setting(
             0.0, "Cut-off of the density; 0: four times that of the wavefunctions.", "Ry"
         ),
-        "kpoint_spacing": Setting(0.3, "Distance of k-points, with the factor 2π.", "1/Å"),
-        "shifted_mesh": Setting(True, "Shift the k-mesh by half a step in each direction."),
+        "kpoint_spacing": KPOINT_SPACING,
+        "shifted_mesh": SHIFTED_MESH,
         "smearing": Setting(
             0.0, "Width of the cold smearing of a metal; 0: an insulator's occupations.", "Ry"
         ),

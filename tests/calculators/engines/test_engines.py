@@ -73,3 +73,10 @@ def test_moments_and_widths_that_no_engine_takes_are_refused(name):
     ):
         with pytest.raises(InputError, match=sentence):
             engine.check(engine.complete(settings), ["Fe", "O"])
+
+
+@pytest.mark.parametrize("name", ["cutoff", "kpoint_spacing", "scf_threshold", "walltime"])
+def test_quantum_espresso_refuses_senseless_numbers(name):
+    engine = get_engine("quantum_espresso")
+    with pytest.raises(InputError, match=f"{name} is 0, and engine 'quantum_espresso' needs more than 0"):
+        engine.check(engine.complete({name: 0}), ["Si"])
