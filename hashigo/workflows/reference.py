@@ -144,12 +144,18 @@ class ReferenceWorkChain(ChargesSteps):
         given = self.inputs.parameters.get_dict()
         parameters = Dict({"engine": given["engine"], "settings": given["settings"]})
         inputs = worker_inputs(self.inputs.site.value, "forces", parameters, {"frames": frames}, ranks=1)
-        options = batch_options(self._site(), self._engine(), given["settings"], len(missing))
+        try:
+            options = batch_options(self._site(), self._engine(), given["settings"], len(missing))
+        except HashigoError as error:  # its program was there when the study was prepared
+            self.ctx.ended = str(error)
+            return
         inputs["metadata"] = {"options": options, "label": f"batch of {len(missing)} of {len(wanted)} frames"}
         self.to_context(batch=self.submit(WorkerCalculation, **inputs))
 
     def take_batch(self) -> None:
         """Keep what the batch computed; it goes on with the rest in another job as long as each gets further."""
+        if self.ctx.ended:
+            return
         batch = self.ctx.batch
         before = len(self._missing())
         if "result" in batch.outputs:
@@ -173,12 +179,16 @@ class ReferenceWorkChain(ChargesSteps):
     def submit_frames(self) -> None:
         """Start a job for each of as many frames as the site allows at once."""
         given, site, engine = self.inputs.parameters.get_dict(), self._site(), self._engine()
-        code = program_code(site, engine.program)
+        self.ctx.flying = {}
+        try:
+            code = program_code(site, engine.program)
+        except HashigoError as error:  # it was there when the study was prepared
+            self.ctx.ended = str(error)
+            return
         options = frame_options(site, given["settings"])
         ranks = options["resources"]["num_mpiprocs_per_machine"]
         missing, total = self._missing(), len(set(identities(self.ctx.sampled)))
         todo = missing[: site.n_in_flight(given.get("max_in_flight"), ranks)]
-        self.ctx.flying = {}
         for count, (index, frame) in enumerate(
             first_of_each(self.ctx.sampled, todo), total - len(missing) + 1
         ):
@@ -187,9 +197,13 @@ class ReferenceWorkChain(ChargesSteps):
                 self.ctx.failed[frame.identity] = problem
                 continue
             structure = frame_structure(self.ctx.sampled, Int(index))
-            process, inputs = engine.job(
-                structure, frame.kind, given["settings"], code, options, site.walltime
-            )
+            try:
+                process, inputs = engine.job(
+                    structure, frame.kind, given["settings"], code, options, site.walltime
+                )
+            except HashigoError as error:
+                self.ctx.failed[frame.identity] = str(error)
+                continue
             inputs.setdefault("metadata", {})["label"] = f"frame {index} ({count} of {total})"
             self.to_context(**{f"frame_{index}": self.submit(process, **inputs)})
             self.ctx.flying[frame.identity] = index

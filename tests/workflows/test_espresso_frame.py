@@ -152,6 +152,17 @@ def test_a_program_that_is_always_killed_costs_its_frame_only(silicon, stand_in,
     assert len(energies(outputs)) == 3
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_has_gone_since_the_study_was_prepared_is_a_sentence(silicon, packed, monkeypatch):
+    _, node = silicon(packed, HALVES[:1], pseudopotentials={"Si": "gone.UPF"})
+    assert node.exit_status == 410
+    assert "pseudopotential 'gone.UPF' of element Si is in none of" in node.exit_message
+    monkeypatch.setenv("PATH", "")
+    _, node = silicon(packed, HALVES[:1])
+    assert node.exit_status == 400
+    assert "program 'pw.x' is not on the PATH of site 'local'" in node.exit_message
+
+
 def test_overlapping_atoms_are_told_before_a_job_is_started(silicon):
     outputs, node = silicon(False, (HALVES[0], -HALVES[1]))
     assert node.exit_status == 410
