@@ -101,7 +101,6 @@ class Engine:
             study, elements); called when a study is prepared, before `complete`.
         fill: settings with what follows from others, e.g. the SHA-256 of files they name.
         check: raises HashigoError when settings or installation cannot serve these elements.
-        licensed: files that may not leave the machine, from (settings, elements): name -> SHA-256.
         cost: relative cost of a frame, from (number of atoms, dimensionless); frames are handed out by it.
     """
 
@@ -124,7 +123,6 @@ class Engine:
     )
     fill: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: dict(settings)
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
-    licensed: Callable[[Mapping[str, Any], Sequence[str]], Mapping[str, str]] = lambda settings, elements: {}
     cost: Callable[[int], float] = lambda n_atoms: float(n_atoms)
 
     def complete(self, given: Mapping[str, Any], where: str = "reference.settings") -> dict[str, Any]:

@@ -181,12 +181,6 @@ def _other_files(folder: Path) -> InputError:
     )
 
 
-def _licensed(settings: Mapping[str, Any], elements: Sequence[str]) -> dict[str, str]:
-    folder = species_folder(settings)
-    assert folder is not None
-    return {f"{settings['basis_set']}/{species_file(s)}": sha256(folder / species_file(s)) for s in elements}
-
-
 ENGINE = Engine(
     name="fhi_aims",
     title="FHI-aims",
@@ -219,6 +213,5 @@ ENGINE = Engine(
     check=_check,
     resolve=_resolve,
     fill=_fill,
-    licensed=_licensed,
     cost=lambda n_atoms: float(n_atoms) ** 2,
 )

@@ -152,12 +152,6 @@ class ElementFiles:
                 found[symbol] = sha256(path)
         return {**settings, "pseudopotential_sha256": {**found, **settings["pseudopotential_sha256"]}}
 
-    def hashes(self, settings: Mapping[str, Any], elements: Sequence[str]) -> dict[str, str]:
-        """Name -> SHA-256 of the files of these elements."""
-        return {
-            settings["pseudopotentials"][symbol]: sha256(self.find(symbol, settings)) for symbol in elements
-        }
-
     def _looked(self, settings: Mapping[str, Any]) -> list[Path]:
         given = settings["pseudopotential_folder"]
         folders = [given] if given else [*os.environ.get(self.variable, "").split(os.pathsep), *self.folders]
