@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashigo.calculators.configuration import Frame, check_frame
+from hashigo.calculators.configuration import Floats, Frame, check_frame
 from hashigo.calculators.formats import Source
 from hashigo.errors import InputError
 from hashigo.study.structures import difference, standardise, structure_from_content
@@ -77,7 +77,7 @@ class Merger:
         Raises:
             InputError: when two are of the same structure and settings, and their forces differ.
         """
-        seen: dict[str, tuple[str, float]] = {}
+        seen: dict[str, tuple[str, Floats]] = {}
         elements: tuple[str, frozenset[str]] | None = None
         for name, source in self._sources:
             for index, frame in enumerate(source.frames):
@@ -91,19 +91,28 @@ class Merger:
                             f"{', '.join(sorted(elements[1]))}",
                             fix="merge files of one crystal",
                         )
-                largest = 0.0 if frame.forces is None else float(np.abs(frame.forces).max())
+                own_forces = _fingerprint(frame.forces)
                 if frame.identity in seen:
                     other, theirs = seen[frame.identity]
-                    if abs(theirs - largest) > _SAME_FORCES:
+                    if np.abs(theirs - own_forces).max() > _SAME_FORCES:
                         raise InputError(
                             f"frame {index} of {name} is the same structure as a frame of {other}, with other forces",
                             fix="merge files that were computed alike",
                         )
                     self.dropped += 1
                     continue
-                seen[frame.identity] = (name, largest)
+                seen[frame.identity] = (name, own_forces)
                 self.kept += 1
                 yield frame
+
+
+def _fingerprint(forces: Floats | None) -> Floats:
+    """Two numbers that stand for forces which would fill the memory, shape (2,), eV/Å."""
+    if forces is None:
+        return np.zeros(2)
+    values = forces.ravel()
+    # No sign, axis or order of atoms leaves the second as it is.
+    return np.array([np.abs(values).max(), values @ np.cos(np.arange(len(values))) / np.sqrt(len(values))])
 
 
 def _same_sites(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
