@@ -188,6 +188,8 @@ def main() -> None:
     if options.data:
         cases += published_cases(options.data, options.only)
     report("accuracy", {"cases": cases})
+    if not all(line.get("passed", True) for line in cases):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -39,25 +39,32 @@ class ChargesSteps(WorkChain):
         """Whether Born charges are to be computed."""
         return bool(self.ctx.get("polar"))
 
-    def submit_ground_state(self) -> None:
+    def submit_ground_state(self) -> ExitCode | None:
         """Start the run of the undisplaced crystal that its response is computed from."""
         engine, settings = self._engine(), self.inputs.parameters["settings"]
         self.ctx.options = frame_options(self._site(), settings)
         self.ctx.primitive = primitive_cell(self.inputs.structure)
-        code = program_code(self._site(), engine.program)
-        process, inputs = engine.job(
-            self.ctx.primitive, "strained", settings, code, self.ctx.options, self._site().walltime
-        )
+        try:
+            code = program_code(self._site(), engine.program)
+            process, inputs = engine.job(
+                self.ctx.primitive, "strained", settings, code, self.ctx.options, self._site().walltime
+            )
+        except HashigoError as error:  # a program or file that was there when the study was prepared
+            return self._without_polar(str(error))
         inputs = scf_inputs(inputs, afresh="response" in self.ctx)
         inputs["metadata"] = {"label": "ground state for Born charges"}
         self.to_context(ground=self.submit(process, **inputs))
+        return None
 
     def submit_response(self) -> ExitCode | None:
         """Start the response to an electric field."""
         ground = self.ctx.ground
         if not ground.is_finished_ok:
             return self._without_polar(frame_failure(ground))
-        code = program_code(self._site(), RESPONSE)
+        try:
+            code = program_code(self._site(), RESPONSE)
+        except HashigoError as error:
+            return self._without_polar(str(error))
         process, inputs = response_job(code, ground.outputs.remote_folder, self.ctx.options)
         inputs["metadata"] = {"label": "Born charges"}
         self.to_context(response=self.submit(process, **inputs))

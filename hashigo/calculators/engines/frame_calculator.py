@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ from hashigo.errors import InputError, WorkerError
 
 #: A single atom that is farther than this from its images is a free atom, Å.
 FREE_DISTANCE = 8.0
+
+#: Takes a program's standard error.
+ERRORS = "standard-error"
 
 SPIN = Setting({}, "Collinear starting moment of each element's atoms, μB; empty: not spin-polarised.")
 
@@ -152,20 +156,28 @@ def run_program(
         why: reads from the folder what the program says of its failure.
 
     Raises:
-        WorkerError: with what the program says.
+        WorkerError: with what the program says there, or else the last line of its standard error.
         CalledProcessError: when it says nothing, or was ended by a signal.
     """
-    with open(folder / output, "wb") as out, open(folder / stdin if stdin else "/dev/null", "rb") as source:
-        done = subprocess.run(
-            list(command), cwd=folder, stdin=source, stdout=out, stderr=subprocess.DEVNULL, check=False
-        )
+    with (
+        open(folder / output, "wb") as out,
+        open(folder / ERRORS, "wb") as errors,
+        open(folder / stdin if stdin else "/dev/null", "rb") as source,
+    ):
+        done = subprocess.run(list(command), cwd=folder, stdin=source, stdout=out, stderr=errors, check=False)
     if done.returncode == 0:
         return
     by_signal = done.returncode < 0 or done.returncode > 128
-    text = "" if by_signal or why is None else why(folder)
+    text = "" if by_signal else (why(folder) if why else "") or _last_line(folder / ERRORS)
     if text:
         raise WorkerError(f"its program stopped: {text}")
     raise subprocess.CalledProcessError(done.returncode, list(command))
+
+
+def _last_line(path: Path) -> str:
+    """Last line of a text that has letters, "" for none; a launcher frames its words with dashes."""
+    lines = path.read_text(encoding="utf-8", errors="replace")[-4000:].splitlines()
+    return next((line.strip() for line in reversed(lines) if re.search(r"[A-Za-z]", line)), "")
 
 
 def check_positive(engine: str, settings: Mapping[str, Any], *names: str) -> None:

@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 def read(path: Path) -> Source:
     """Open a file; steps are read one by one.
 
-    Energies are extrapolated to zero smearing (e_0_energy), as ASE and phonopy take them.
+    Energies are free energies (e_fr_energy): forces and stress are their derivatives. ASE and phonopy take those
+    extrapolated to zero smearing.
 
     Raises:
         InputError: when it is damaged, or a step did not converge, once it is read.
@@ -32,7 +33,7 @@ def read(path: Path) -> Source:
 
 def _frames(path: Path) -> Iterator[Frame]:
     symbols: tuple[str, ...] = ()
-    limit = 0
+    limit, threshold = 0, 0.0
     index = 0
     try:
         with open_text(path, "vasprun.xml of VASP") as file:
@@ -41,8 +42,11 @@ def _frames(path: Path) -> Iterator[Frame]:
                     symbols = _symbols(element)
                 elif element.tag == "parameters":
                     limit = int(element.findtext(".//i[@name='NELM']", "0"))
+                    threshold = float(element.findtext(".//i[@name='EDIFF']", "0"))
                 elif element.tag == "calculation":
-                    yield _frame(element, symbols, limit, f"step {index + 1} of {path.name}", path.name)
+                    where = f"step {index + 1} of {path.name}"
+                    _check_converged(element, limit, threshold, where)
+                    yield _frame(element, symbols, where, path.name)
                     index += 1
                     element.clear()
     except (ParseError, ValueError, IndexError, TypeError) as error:
@@ -64,17 +68,26 @@ def _table(element: Element, path: str) -> Floats | None:
     return np.array([[float(x) for x in (row.text or "").split()] for row in rows]) if rows else None
 
 
-def _frame(element: Element, symbols: tuple[str, ...], limit: int, where: str, name: str) -> Frame:
+def _check_converged(element: Element, limit: int, threshold: float, where: str) -> None:
+    """Refuse a step whose electronic loop used up its steps, unless the last one was small enough."""
+    steps = element.findall("scstep")
+    if not limit or len(steps) < limit:
+        return
+    energies = [_number(step, "energy/i[@name='e_fr_energy']") for step in steps[-2:]]
+    known = [energy for energy in energies if energy is not None]
+    if len(known) == 2 and abs(known[1] - known[0]) <= threshold:
+        return
+    raise InputError(
+        f"the electronic loop of {where} ended after NELM = {limit} steps, not converged",
+        fix="compute it again with a larger NELM or better mixing",
+    )
+
+
+def _frame(element: Element, symbols: tuple[str, ...], where: str, name: str) -> Frame:
     cell = _table(element, "structure/crystal/varray[@name='basis']")
     positions = _table(element, "structure/varray[@name='positions']")
     if cell is None or positions is None or len(positions) != len(symbols):
         raise InputError(f"{where} has no structure of {len(symbols)} atoms", fix="copy the file again")
-    steps = element.findall("scstep")
-    if limit and len(steps) >= limit:
-        raise InputError(
-            f"the electronic loop of {where} ended after NELM = {limit} steps, not converged",
-            fix="compute it again with a larger NELM or better mixing",
-        )
     stress: Any = _table(element, "varray[@name='stress']")
     if stress is not None:
         # VASP prints kbar, positive under compression.
@@ -83,21 +96,16 @@ def _frame(element: Element, symbols: tuple[str, ...], limit: int, where: str, n
         cell=cell,
         positions=positions @ cell,
         symbols=symbols,
-        energy=_energy(element, steps),
+        energy=_energy(element),
         forces=_table(element, "varray[@name='forces']"),
         stress=stress,
         origin=f"{name}, vasp",
     )
 
 
-def _energy(element: Element, steps: list[Element]) -> float | None:
+def _energy(element: Element) -> float | None:
     free = _number(element, "energy/i[@name='e_fr_energy']")
-    if free is None or not steps:
-        return _number(element, "energy/i[@name='e_0_energy']")
-    # The step's own e_0_energy is wrong in some versions, and the loop's lacks dispersion corrections.
-    last = steps[-1]
-    zero, own = _number(last, "energy/i[@name='e_0_energy']"), _number(last, "energy/i[@name='e_fr_energy']")
-    return free if zero is None or own is None else free + zero - own
+    return _number(element, "energy/i[@name='e_0_energy']") if free is None else free
 
 
 def _number(element: Element, path: str) -> float | None:

@@ -280,13 +280,14 @@ def test_displacements_of_another_calculation_are_refused(tmp_path, unit):
 VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <modeling>
  <kpoints><varray name="kpointlist"><v>0 0 0</v></varray><varray name="weights"><v>1</v></varray></kpoints>
- <parameters><separator name="electronic"><i type="int" name="NELM">{nelm}</i></separator></parameters>
+ <parameters><separator name="electronic"><i name="NELM">{nelm}</i><i name="EDIFF">0.1</i></separator></parameters>
  <atominfo><array name="atoms"><set><rc><c>Si</c><c>1</c></rc><rc><c>Si</c><c>1</c></rc></set></array></atominfo>
  <structure name="initialpos">
   <crystal><varray name="basis"><v>0 2.7 2.7</v><v>2.7 0 2.7</v><v>2.7 2.7 0</v></varray></crystal>
   <varray name="positions"><v>0 0 0</v><v>0.25 0.25 0.26</v></varray>
  </structure>
  <calculation>
+  <scstep><energy><i name="e_fr_energy">{before}</i><i name="e_0_energy">-9.8</i></energy></scstep>
   <scstep><energy><i name="e_fr_energy">-10.5</i><i name="e_0_energy">-10.4</i></energy></scstep>
   <structure>
    <crystal><varray name="basis"><v>0 2.7 2.7</v><v>2.7 0 2.7</v><v>2.7 2.7 0</v></varray></crystal>
@@ -304,16 +305,18 @@ def test_vasprun_as_ase_reads_it(tmp_path):
     from ase.io import read
 
     path = tmp_path / "vasprun.xml"
-    path.write_text(VASPRUN.format(nelm=60))
+    path.write_text(VASPRUN.format(nelm=60, before=-10.0))
     (frame,) = read_source(path).frames
     atoms = read(path)
-    assert frame.energy == pytest.approx(atoms.get_potential_energy())
+    assert frame.energy == pytest.approx(atoms.get_potential_energy(force_consistent=True))
     np.testing.assert_allclose(frame.forces, atoms.get_forces())
     np.testing.assert_allclose(frame.stress, atoms.get_stress())
     np.testing.assert_allclose(frame.positions, atoms.positions)
-    path.write_text(VASPRUN.format(nelm=1))
-    with pytest.raises(InputError, match="ended after NELM = 1 steps, not converged"):
+    path.write_text(VASPRUN.format(nelm=2, before=-10.0))
+    with pytest.raises(InputError, match="ended after NELM = 2 steps, not converged"):
         list(read_source(path).frames)
+    path.write_text(VASPRUN.format(nelm=2, before=-10.45))  # by less than EDIFF, at the last step allowed
+    assert len(list(read_source(path).frames)) == 1
 
 
 def test_frames_that_do_not_name_their_unit_cell_get_it(tmp_path, unit, displaced, header):
