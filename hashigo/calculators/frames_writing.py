@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -267,7 +269,9 @@ def _blocks(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
 
 
 def _not_written(path: Path, error: Exception) -> WorkerError:
+    told = re.search(r"\berrno = (\d+)", str(error))  # HDF5 has the number in its text
+    number = getattr(error, "errno", None) or (int(told[1]) if told else 0)
     return WorkerError(
-        f"{path} cannot be written: {error}",
+        f"{path} cannot be written: {os.strerror(number) if number else error}",
         fix="see that the disk has space left and that you may write there",
     )

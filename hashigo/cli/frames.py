@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hashigo.errors import InputError
+from hashigo.errors import InputError, WorkerError
 
 FILE = click.Path(path_type=Path)
 
@@ -223,7 +223,13 @@ def _written(output: Path, force: bool) -> Iterator[Path]:
             _move_new(sorted(Path(folder).iterdir()), output.resolve().parent)
     except OSError as error:
         raise InputError(
-            f"{output} cannot be written: {error.strerror or error}", fix="see that the disk has space left"
+            f"{output} cannot be written: {error.strerror or error}",
+            fix="see that you may write there, and that the disk has space left",
+        ) from None
+    except WorkerError as error:  # of the writer, which names a temporary file
+        raise InputError(
+            f"{output} cannot be written: {error.message.partition('cannot be written: ')[2] or error.message}",
+            fix=error.fix,
         ) from None
 
 

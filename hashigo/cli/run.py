@@ -103,16 +103,20 @@ def finish(node: Any, folder: Path, quiet: bool, seconds: float) -> None:
         seconds: time the run took, s.
     """
     from hashigo.cli.table import print_table
+    from hashigo.cli.tree import mute
     from hashigo.report.page import write_outputs
     from hashigo.workflows.stage import was_bad_input
 
     page = write_outputs(node, folder)
     frames = page.with_name("reference.h5")
     if not quiet:
-        print_table(node)
-        click.echo(f"\nrun {node.pk}: {_ending(node)} in {seconds:.0f} s; report: {page}")
-        if "frames" not in node.inputs and frames.is_file():
-            click.echo(f"frames: {frames}")
+        try:
+            print_table(node)
+            click.echo(f"\nrun {node.pk}: {_ending(node)} in {seconds:.0f} s; report: {page}")
+            if "frames" not in node.inputs and frames.is_file():
+                click.echo(f"frames: {frames}")
+        except BrokenPipeError:  # as after `head`: how the run ended is still to be told by the exit code
+            mute()
     if not node.is_finished_ok:
         failure = RunFailed(
             f"run {node.pk}: {node.exit_message or 'did not finish'}",

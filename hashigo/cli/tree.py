@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from hashigo.workflows.stage import stages_until
 
 SYMBOLS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
 
+
+#: Seconds between two lines of progress where there is no terminal.
+INTERVAL = 60.0
 
 #: Label of a frame's own job: "frame 4 (5 of 20)".
 _FRAME = re.compile(r"frame \d+ \((\d+) of (\d+)\)")
@@ -176,6 +181,7 @@ class Watcher:
         self._console = Console()
         self._live: Live | None = None
         self._told: dict[str, str] = {}
+        self._told_at: dict[str, float] = {}
         self._finished: dict[str, list[Line]] = {}
 
     def __enter__(self) -> Watcher:
@@ -191,7 +197,7 @@ class Watcher:
         """The run has begun."""
         if self._quiet:
             return
-        click.echo(f"run {node.pk}: {node.description or node.label}")
+        self._say(f"run {node.pk}: {node.description or node.label}")
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4, transient=False)
             self._live.start()
@@ -209,4 +215,30 @@ class Watcher:
                 self._told[line.name] = line.state
                 took = f" ({clock(line.seconds)})" if line.state != "running" and line.seconds else ""
                 note = f", {line.text}" if line.state == "done" and line.text else ""
-                click.echo(f"{line.name}: {line.state}{took}{note}")
+                self._say(f"{line.name}: {line.state}{took}{note}")
+                self._told_at[line.name] = time.monotonic()
+        self._say_progress(lines)
+
+    def _say_progress(self, lines: Sequence[Line]) -> None:
+        """What runs for long tells now and then how far it is."""
+        name = ""
+        for line in lines:
+            name = line.name if line.depth == 0 else name
+            last = self._told_at.get(name, time.monotonic())
+            if line.state == "running" and line.text and time.monotonic() - last > INTERVAL:
+                self._say(f"{name}: {line.text}")
+                self._told_at[name] = time.monotonic()
+
+    def _say(self, text: str) -> None:
+        """Print a line; when nobody reads any more, as after `head`, the run goes on in silence."""
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            self._quiet = True
+            mute()
+
+
+def mute() -> None:
+    """Let what is still to be printed go nowhere: the reader of the pipe has left."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -85,4 +85,4 @@ class MultiscaleWorkChain(WorkChain):
         name, process = failed
         codes = self.exit_codes
         code = codes.ERROR_GATE if process.exit_status == codes.ERROR_GATE.status else codes.ERROR_STAGE
-        return code.format(stage=name, message=job_failure(process))
+        return code.format(stage=name, message=process.exit_message or job_failure(process))

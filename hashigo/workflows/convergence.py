@@ -102,7 +102,7 @@ class ConvergenceWorkChain(WorkChain):
             if process.is_finished_ok:
                 self.ctx.frames[label] = process.outputs.result
             else:
-                self.ctx.failed[label] = job_failure(process)
+                self.ctx.failed[label] = process.exit_message or job_failure(process)
 
     def conclude(self) -> ExitCode | None:
         """Hand on the series with what is recommended."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.common import AttributeDict
+from aiida.common.exceptions import NotExistent
 from aiida.engine import ExitCode, ProcessHandlerReport, ProcessSpec, process_handler
 from aiida.orm import Int
 from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_quantumespresso.common.types import RestartType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
+from hashigo.calculators.engines.espresso_output import said_in
+
 _CODES = PwCalculation.exit_codes
+
+#: Where aiida-quantumespresso puts pw.x's standard output.
+OUTPUT_FILE = "aiida.out"
 
 #: How a job ends that died: without output, with half of it, or in the words of a scheduler.
 _DEAD = (
@@ -69,6 +75,7 @@ class PwFrameWorkChain(PwBaseWorkChain):
         )
         for status, label, message in _SENTENCES.values():
             spec.exit_code(status, label, message=message)
+        spec.exit_code(434, "ERROR_STOPPED", message="pw.x stopped: {message}")
 
     def inspect_process(self) -> ExitCode | None:
         """Look at how the job ended; a failure may have been the machine's, or an earlier try's."""
@@ -76,6 +83,8 @@ class PwFrameWorkChain(PwBaseWorkChain):
         if not job.is_finished_ok:
             job.base.caching.is_valid_cache = False
         code = super().inspect_process()
+        if code is not None and job.exit_status in {code.status for code in _DEAD} and _said(job):
+            return self.exit_codes.ERROR_STOPPED.format(message=_said(job))
         given_up = code is not None and code.status != 0  # a job that is to be started again has code 0
         sentence = _SENTENCES.get(job.exit_status) if given_up else None
         return self.exit_codes(sentence[1]) if sentence else code
@@ -100,10 +109,19 @@ class PwFrameWorkChain(PwBaseWorkChain):
     @process_handler(priority=594, exit_codes=list(_DEAD))
     def start_again(self, job: Any) -> ProcessHandlerReport | None:
         """Start a job that died before its end once more, from scratch and with more time."""
-        if self.ctx.get("started_again"):
-            return None
+        if self.ctx.get("started_again") or _said(job):
+            return None  # what pw.x itself refuses, it refuses again
         self.ctx.started_again = True
         self._double_walltime()
         self.set_restart_type(RestartType.FROM_SCRATCH)
         self.report_error_handled(job, "started once more")
         return ProcessHandlerReport(True)
+
+
+def _said(job: Any) -> str:
+    """Why pw.x stopped, in its own words; "" for none."""
+    try:
+        text = job.outputs.retrieved.base.repository.get_object_content(OUTPUT_FILE)
+    except (NotExistent, OSError):
+        return ""
+    return said_in(text) if "Error in routine" in text else ""

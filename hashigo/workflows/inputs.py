@@ -15,7 +15,8 @@ from hashigo.calculators.engines.espresso_polar import require_response, wants_p
 from hashigo.calculators.engines.protocols import defaults
 from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
-from hashigo.calculators.frames import iter_frames, read_header, write_frames
+from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
+from hashigo.calculators.workers.evaluation import overlap
 from hashigo.errors import InputError, MissingComponent
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
@@ -61,6 +62,9 @@ def prepare(study: Study) -> Prepared:
         )
     structure = read_structure_file(study.path(study.structure.file))
     standard = standardise(structure, study.structure.tolerance)
+    problem = overlap(Frame(standard.cell.array, standard.positions, tuple(standard.get_chemical_symbols())))
+    if problem:
+        raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
     _check_sizes(study, len(standard))
     content = study.model_dump(mode="json")
     frames = scratch = None
@@ -124,6 +128,9 @@ def _check_frames(path: Path, name: str, standard: Atoms, study: Study) -> None:
             )
         if frame.forces is None:
             raise InputError(f"frame {index} of {name} has no forces", fix="leave it out or compute it")
+        problem = overlap(frame)
+        if problem:
+            raise InputError(f"in frame {index} of {name} {problem}", fix="leave the frame out")
     if count < MIN_FRAMES and study.until not in ("structure", "reference"):
         raise InputError(
             f"{name} holds {count} frames of the crystal, too few to train on and to test with",

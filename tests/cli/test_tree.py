@@ -89,3 +89,23 @@ def test_frames_are_counted_with_those_that_were_known_and_without_other_jobs():
     started = [Job(f"frame {n} ({n + 4} of 9)", n < 3) for n in range(4)]
     others = [Job("ground state for Born charges", True), Job("Born charges", False)]
     assert tree._frames_progress([*others, *started]) == (6 / 9, "6 of 9 frames")
+
+
+def test_progress_is_told_without_a_terminal_and_a_reader_may_leave(monkeypatch, capsys):
+    lines = [tree.Line("Reference frames", "running"), tree.Line("batch", "running", depth=1, text="3 of 9")]
+    watcher = tree.Watcher(quiet=False, lines=lambda node, finished: iter(lines))
+    watcher.update(None)
+    assert capsys.readouterr().out == "Reference frames: running\n"
+    monkeypatch.setattr(tree, "INTERVAL", 0.0)
+    watcher.update(None)
+    assert capsys.readouterr().out == "Reference frames: 3 of 9\n"
+
+    def gone(text):
+        raise BrokenPipeError
+
+    muted = []
+    monkeypatch.setattr(tree.click, "echo", gone)
+    monkeypatch.setattr(tree, "mute", lambda: muted.append(True))
+    watcher.update(None)
+    watcher.update(None)
+    assert muted == [True]

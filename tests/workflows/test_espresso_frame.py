@@ -217,3 +217,11 @@ fi""")
     assert (first.exit_status, second.exit_status) == (400, 0)
     assert [job.get_option("max_wallclock_seconds") for job in (first, second)] == [100, 150]
     assert len(energies(outputs)) == 1
+
+
+def test_what_the_program_refuses_is_told_in_its_words_and_not_tried_again(silicon):
+    _, node = silicon(halves=(2.70,), cutoff=-8)
+    assert node.exit_status == 410
+    assert "pw.x stopped: Error in routine" in node.exit_message
+    assert "out of range" in node.exit_message
+    assert len([c for c in node.called_descendants if c.process_label == "PwCalculation"]) == 1

@@ -107,3 +107,16 @@ def test_frames_without_forces_are_refused(place):
     make, frame, _ = place
     with pytest.raises(InputError, match=r"frame 0 of f\.h5 has no forces"):
         prepare(make(frames=[replace(frame, forces=None)]))
+
+
+def test_overlapping_atoms_are_refused_in_the_structure_and_in_frames(place, diamond):
+    make, frame, folder = place
+    near = diamond.positions.copy()
+    near[1] = near[0] + [0.1, 0, 0]
+    with pytest.raises(InputError, match=r"in frame 1 of f\.h5 atoms 0 \(Si\) and 1 \(Si\) overlap"):
+        prepare(make([frame, replace(frame, positions=near), frame, frame]))
+    study = make()
+    diamond.positions[1] = near[1]
+    diamond.write(folder / "si.cif")
+    with pytest.raises(InputError, match=r"in si\.cif atoms 0 \(Si\) and .* overlap"):
+        prepare(study)

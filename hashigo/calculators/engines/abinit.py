@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from ase.data import atomic_numbers, chemical_symbols
 from ase.units import Hartree
 
 from hashigo.calculators.engines import Engine, Program, Setting, Workspace
@@ -27,6 +28,7 @@ from hashigo.calculators.engines.frame_calculator import (
 )
 from hashigo.calculators.engines.input_files import ElementFiles
 from hashigo.calculators.engines.kpoints import KPOINT_SPACING, SHIFTED_MESH
+from hashigo.errors import InputError
 
 #: ABINIT's numbers of the functionals; "" leaves the choice to the pseudopotentials.
 XC = {"": 0, "LDA": 7, "PZ": 2, "PBE": 11, "PBEsol": -116133}
@@ -140,6 +142,27 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_spin(settings, elements)
     check_choice(settings, "xc", tuple(XC))
     FILES.check(settings, elements)
+    for symbol in elements:
+        path = FILES.find(symbol, settings)
+        number = _atomic_number(path)
+        if number not in (0, atomic_numbers[symbol]):
+            raise InputError(
+                f"reference.settings.pseudopotentials gives {path.name} for {symbol}, and it is a pseudopotential of "
+                f"{chemical_symbols[number]}",
+                fix=f"give one of {symbol}",
+            )
+
+
+def _atomic_number(path: Path) -> int:
+    """Atomic number in the second line of a psp file, 0 where there is none, as in PAW's XML."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        file.readline(1000)
+        words = file.readline(1000).split()
+    try:
+        number = round(float(words[0]))
+    except (IndexError, ValueError, OverflowError):
+        return 0
+    return number if 0 < number < len(chemical_symbols) else 0
 
 
 ENGINE = Engine(

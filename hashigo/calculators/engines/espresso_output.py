@@ -40,8 +40,17 @@ def version(folder: Path) -> str:
 
 
 def said(folder: Path) -> str:
-    """The lines between pw.x's rows of % signs: why it stopped; "" for none."""
-    parts = text_of(folder).split("%" * 20)
+    """Why pw.x stopped, in its own words; "" for none."""
+    return said_in(text_of(folder))
+
+
+def said_in(text: str) -> str:
+    """The lines between pw.x's rows of % signs, "" for none.
+
+    Args:
+        text: pw.x's standard output.
+    """
+    parts = text.split("%" * 20)
     words = [part.strip("% \n") for part in parts if part.strip("% \n")]
     return " ".join(words[1].split()) if len(words) > 1 else ""
 

@@ -75,9 +75,15 @@ def check_pseudopotentials(given: Mapping[str, Any], elements: Sequence[str]) ->
         raise _missing(missing, KEY, f"add a line like {missing[0]}: {missing[0]}.upf")
     functionals: dict[str, list[str]] = {}
     for symbol in elements:
-        functional = header_of(find_pseudopotential(symbol, given)).functional
-        if functional:
-            functionals.setdefault(functional, []).append(symbol)
+        path = find_pseudopotential(symbol, given)
+        header = header_of(path)
+        if header.element not in ("", symbol):
+            raise InputError(
+                f"{KEY} gives {path.name} for {symbol}, and it is a pseudopotential of {header.element}",
+                fix=f"give one of {symbol}",
+            )
+        if header.functional:
+            functionals.setdefault(header.functional, []).append(symbol)
     if len(functionals) > 1:
         told = "; ".join(f"{name} for {', '.join(symbols)}" for name, symbols in functionals.items())
         raise InputError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashigo.calculators.configuration import Floats, Frame, check_frame
+from hashigo.calculators.configuration import Floats, Frame, check_frame, frame_identity
 from hashigo.calculators.formats import Source
 from hashigo.errors import InputError
 from hashigo.study.structures import difference, standardise, structure_from_content
@@ -15,7 +15,7 @@ from hashigo.study.structures import difference, standardise, structure_from_con
 #: Atoms of two unit cells of one crystal that are farther apart are not the same, Å.
 _SAME_SITE = 0.2
 
-#: Forces of frames of the same identity that differ more are of different methods, eV/Å.
+#: Forces of frames of the same structure that differ more are of different methods, eV/Å.
 _SAME_FORCES = 1e-4
 
 
@@ -75,7 +75,7 @@ class Merger:
         """The frames; few are in memory at a time.
 
         Raises:
-            InputError: when two are of the same structure and settings, and their forces differ.
+            InputError: when two are of the same structure, and their forces differ.
         """
         seen: dict[str, tuple[str, Floats]] = {}
         elements: tuple[str, frozenset[str]] | None = None
@@ -92,8 +92,10 @@ class Merger:
                             fix="merge files of one crystal",
                         )
                 own_forces = _fingerprint(frame.forces)
-                if frame.identity in seen:
-                    other, theirs = seen[frame.identity]
+                # Not by their identities: those know settings, which other formats do not keep.
+                place = frame_identity(frame.cell, frame.positions, frame.symbols, "")
+                if place in seen:
+                    other, theirs = seen[place]
                     if np.abs(theirs - own_forces).max() > _SAME_FORCES:
                         raise InputError(
                             f"frame {index} of {name} is the same structure as a frame of {other}, with other forces",
@@ -101,7 +103,7 @@ class Merger:
                         )
                     self.dropped += 1
                     continue
-                seen[frame.identity] = (name, own_forces)
+                seen[place] = (name, own_forces)
                 self.kept += 1
                 yield frame
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ase import Atoms
 
-from hashigo.calculators.engines import get_engine
+from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.errors import InputError, WorkerError
 
 SETTINGS = {"pseudopotentials": {"Si": "14si.pspnc"}, "cutoff": "10 hartree", "kpoint_spacing": 1.2}
@@ -40,9 +40,17 @@ def test_without_convergence_there_is_no_number(abinit, crystal):
     assert atoms.calc.results == {}
 
 
-def test_the_program_tells_why_it_stopped(abinit):
+def test_a_pseudopotential_of_another_element_is_refused(abinit):
+    with pytest.raises(InputError, match=r"gives 13al\.pspnc for Si, and it is a pseudopotential of Al"):
+        abinit(pseudopotentials={"Si": "13al.pspnc"})
+
+
+def test_the_program_tells_why_it_stopped(require_program, tmp_path):
+    program = require_program("abinit", "abinit and abinit-data")
     atoms = Atoms("Si", cell=[5] * 3, pbc=True)
-    atoms.calc = abinit(pseudopotentials={"Si": "13al.pspnc"})
+    engine = get_engine("abinit")
+    wrong = engine.complete({**SETTINGS, "pseudopotentials": {"Si": "13al.pspnc"}})
+    atoms.calc = engine.calculator(wrong, Workspace(tmp_path / "work", (program,)))
     with pytest.raises(WorkerError, match=r"its program stopped: .*znucl"):
         atoms.get_potential_energy()
 

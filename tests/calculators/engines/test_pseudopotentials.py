@@ -254,3 +254,10 @@ def test_a_relative_folder_of_another_engine_is_that_of_the_study(tmp_path, monk
         files.find("Si", settings)
     with pytest.raises(InputError, match=r"'si\.psp9' of element Si is in none of: .*study/psp"):
         files.resolve({**given, "pseudopotentials": {"Si": "si.psp9"}}, tmp_path / "study", ["Si"])
+
+
+def test_a_pseudopotential_of_another_element_is_refused(folder, tmp_path):
+    (folder / "wrong.upf").write_text(UPF.format("O", "PBE"))
+    settings, _ = resolve({"pseudopotentials": {"Si": str(folder / "wrong.upf")}}, tmp_path, ["Si"])
+    with pytest.raises(InputError, match="for Si, and it is a pseudopotential of O"):
+        check_pseudopotentials(settings["pseudopotentials"], ["Si"])
