@@ -182,7 +182,10 @@ def case(name: str, frames: list[Frame], options: Any) -> list[dict[str, Any]]:
     out = []
     for n_train in options.train:
         begin = time.process_time()
-        trials = [trial(design, kinds, n_train, seed, options) for seed in range(options.seeds)]
+        trials = [
+            trial(design, kinds, n_train, seed, options)
+            for seed in range(options.first_seed, options.first_seed + options.seeds)
+        ]
         out.append(
             {
                 "case": name,
@@ -208,6 +211,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--members", type=int, default=0, help="bootstrap members; 0: Bayesian posterior")
+    parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()
     cases = case("silicon, Tersoff", silicon_pool(options.pool), options)
     if options.data:

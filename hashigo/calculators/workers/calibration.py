@@ -31,7 +31,7 @@ MIN_FRAMES = 5
 #: With fewer rows a kind stays uncalibrated.
 MIN_ROWS = 8
 #: Rows of a bin of the factors, at least, and the largest number of bins.
-_BIN_ROWS, _BINS = 40, 6
+_BIN_ROWS, _BINS = 10, 6
 #: How far the weights of the parts lie apart, in natural logarithms, where the rows do not tell.
 _APART = 5.0
 
