@@ -9,6 +9,7 @@ tells how many frames of either part count; it is written after them.
 """
 
 from hashigo.calculators.configuration import Frame, check_frame, frame_identity
+from hashigo.calculators.frames_copying import copy_frames
 from hashigo.calculators.frames_reading import iter_frames, read_frames, read_header, read_sizes
 from hashigo.calculators.frames_writing import FrameWriter, write_frames
 
@@ -16,6 +17,7 @@ __all__ = [
     "Frame",
     "FrameWriter",
     "check_frame",
+    "copy_frames",
     "frame_identity",
     "iter_frames",
     "read_frames",

@@ -55,7 +55,7 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         InputError: when it is no readable frames file.
     """
-    with _open(path) as file:
+    with open_frames(path) as file:
         try:
             text = file.attrs["header"] if file.attrs["schema_version"] == 1 else file["header"][()]
             return dict(json.loads(text))
@@ -73,8 +73,8 @@ def iter_frames(path: Path) -> Iterator[Frame]:
     """
     index, name = 0, Path(path).name
     try:
-        with _open(path) as file:
-            for group, n_frames in _parts(file):
+        with open_frames(path) as file:
+            for group, n_frames in parts_of(file):
                 for frame in _read_part(group, n_frames):
                     check_frame(frame, index, name)
                     index += 1
@@ -90,10 +90,10 @@ def read_sizes(path: Path) -> dict[str, int]:
         InputError: when it is no readable frames file.
     """
     try:
-        with _open(path) as file:
+        with open_frames(path) as file:
             return {
                 identity.decode(): int(count)
-                for group, n_frames in _parts(file)
+                for group, n_frames in parts_of(file)
                 for identity, count in zip(
                     group["frames/identity"][:n_frames], group["frames/count"][:n_frames], strict=True
                 )
@@ -111,7 +111,12 @@ def read_frames(path: Path) -> list[Frame]:
     return list(iter_frames(path))
 
 
-def _open(path: Path) -> h5py.File:
+def open_frames(path: Path) -> h5py.File:
+    """Open a file of frames to read it; it may still be written.
+
+    Raises:
+        InputError: when it is none.
+    """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, and a frames file was expected", fix="check reference.data")
@@ -169,7 +174,8 @@ def _check_dataset(file: h5py.File, part: str, key: str, name: str) -> None:
         )
 
 
-def _parts(file: h5py.File) -> list[tuple[h5py.Group, int]]:
+def parts_of(file: h5py.File) -> list[tuple[h5py.Group, int]]:
+    """Groups of an open file that hold frames, each with its number of them."""
     if "committed" not in file:
         return [(file, len(file["frames/count"]))]
     n_main, n_tail = (int(n) for n in file["committed"][()])

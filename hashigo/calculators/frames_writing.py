@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,12 +45,28 @@ def write_frames(path: Path, frames: Iterable[Frame], header: Mapping[str, Any] 
         WorkerError: when the file cannot be written, as on a full disk.
     """
     path = Path(path)
+    with new_file(path, header) as table:
+        for block in _blocks(_checked(frames, path.name)):
+            table.append(block)
+
+
+@contextmanager
+def new_file(path: Path, header: Mapping[str, Any] | None) -> Iterator[Table]:
+    """The table of a frames file, which appears under its name when the context ends and frames are in it.
+
+    Args:
+        path: file to write.
+        header: what holds for all frames.
+
+    Raises:
+        InputError: when there is no frame.
+        WorkerError: when the file cannot be written, as on a full disk.
+    """
     part = path.with_name(path.name + ".part")
     try:
         with h5py.File(part, "w", rdcc_nbytes=CACHE) as file:
             table = _create(file, header)
-            for block in _blocks(_checked(frames, path.name)):
-                table.append(block)
+            yield table
             if not table.n_frames:
                 raise InputError(f"no frames to write to {path.name}")
         part.replace(path)
@@ -94,7 +111,7 @@ class FrameWriter:
             raise _not_written(self.path, error) from error
         try:
             self._main = _create(self._file, header)
-            self._tail = _Table(self._file.create_group("tail"), packed=False)
+            self._tail = Table(self._file.create_group("tail"), packed=False)
             self._committed = self._file.create_dataset("committed", data=np.zeros(2, dtype="<i8"))
             self._committed.attrs["units"] = "dimensionless"
             self._file.swmr_mode = True
@@ -182,8 +199,13 @@ class FrameWriter:
         self.close()
 
 
-class _Table:
-    """The datasets of frames below one group, with the number of rows that count."""
+class Table:
+    """The datasets of frames below one group, with the number of rows that count.
+
+    Args:
+        group: to make them in.
+        packed: whether they are compressed.
+    """
 
     def __init__(self, group: h5py.Group, packed: bool) -> None:
         self.n_frames = self.n_atoms = 0
@@ -198,23 +220,31 @@ class _Table:
             self._datasets[name] = data
 
     def append(self, frames: list[Frame]) -> None:
-        columns = _columns(frames, self.n_atoms)
+        """Add frames."""
+        self.append_columns(_columns(frames, self.n_atoms))
+
+    def append_columns(self, columns: Mapping[str, Any]) -> None:
+        """Add rows to all datasets.
+
+        Args:
+            columns: rows by the name of the dataset, in its unit.
+        """
         for name, values in columns.items():
             start = self.n_frames if name.startswith("frames/") else self.n_atoms
             data = self._datasets[name]
             if len(data) < start + len(values):
                 data.resize(start + len(values), axis=0)
             data[start : start + len(values)] = values
-        self.n_frames += len(frames)
+        self.n_frames += len(columns["frames/count"])
         self.n_atoms += len(columns["atoms/number"])
 
 
-def _create(file: h5py.File, header: Mapping[str, Any] | None) -> _Table:
+def _create(file: h5py.File, header: Mapping[str, Any] | None) -> Table:
     file.attrs.update({"format": FORMAT, "schema_version": SCHEMA_VERSION})
     # A dataset, for an attribute ends at 64 kB.
     text = np.bytes_(json.dumps(dict(header or {}), sort_keys=True).encode())
     file.create_dataset("header", data=text).attrs["units"] = "dimensionless"
-    return _Table(file, packed=True)
+    return Table(file, packed=True)
 
 
 def _columns(frames: list[Frame], first_atom: int) -> dict[str, Any]:

@@ -23,6 +23,9 @@ LARGEST = 512
 #: Time between two looks of a rank that waits, s.
 LOOK = 0.005
 
+#: Tasks that take less may be computed while a message is on its way, s.
+SHORT = 0.02
+
 #: How much longer than the ranks' own limit rank 0 waits for their last results, s.
 LAST_RESULTS = 0.3
 
@@ -135,14 +138,48 @@ def work(comm: Any, compute: Callable[[Any], Any], stop: Stop) -> None:
         compute: makes a result of a task.
         stop: when to stop.
     """
+    outbox = _Outbox(comm)
     while True:
         while not comm.iprobe(source=0, tag=_WORK):
             time.sleep(LOOK)
         bundle = comm.recv(source=0, tag=_WORK)
         if not bundle:
+            outbox.wait()
             return
-        for message in _compute(bundle, compute, stop):
-            _asleep_until(comm.isend(message, dest=0, tag=_RESULTS))
+        for message in _compute(bundle, compute, stop, outbox.look):
+            outbox.send(message)
+
+
+class _Outbox:
+    """Results on their way to rank 0, which takes them while the next tasks are computed, if these are short."""
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+        self._request: Any = None
+
+    def send(self, message: Any) -> None:
+        """Send; one message is on its way at a time."""
+        self.wait()
+        self._request = self._comm.isend(message, dest=0, tag=_RESULTS)
+
+    def look(self, seconds: float) -> None:
+        """See to the message before a task is begun: MPI moves it on only when it is asked.
+
+        Args:
+            seconds: that the task before took, s.
+        """
+        if self._request is None:
+            return
+        if self._request.Test():
+            self._request = None
+        elif seconds > SHORT:
+            self.wait()  # rank 0 would wait for as long as the next one takes
+
+    def wait(self) -> None:
+        """Sleep until the message has been taken."""
+        if self._request is not None:
+            _asleep_until(self._request)
+            self._request = None
 
 
 def wait_for_all(comm: Any) -> None:
@@ -161,22 +198,28 @@ def _asleep_until(request: Any) -> None:
 
 
 def _compute(
-    bundle: list[Any], compute: Callable[[Any], Any], stop: Stop
+    bundle: list[Any],
+    compute: Callable[[Any], Any],
+    stop: Stop,
+    look: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[tuple[list[Any], bool]]:
     """Results of a bundle, each time with whether they are its last; at once when it takes twice the time wanted."""
     results: list[Any] = []
-    told = time.monotonic()
+    told = ended = time.monotonic()
+    seconds = 0.0
     for task in bundle:
         if stop.reason:
             break
+        look(seconds)
         try:
             with stop.cutting():
                 result = compute(task)
         except FrameCut:
             break
-        if results and time.monotonic() - told > 2 * BUNDLE:
+        seconds, ended = time.monotonic() - ended, time.monotonic()
+        if results and ended - told > 2 * BUNDLE:
             yield results, False
-            results, told = [], time.monotonic()
+            results, told = [], ended
         results.append(result)
     yield results, True
 

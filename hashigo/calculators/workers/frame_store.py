@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hashigo.calculators.frames import Frame, FrameWriter, iter_frames, write_frames
+from hashigo.calculators.frames import Frame, FrameWriter, copy_frames, iter_frames
 from hashigo.calculators.workers.job import NotWritten
 from hashigo.errors import InputError, WorkerError
 
@@ -244,7 +244,7 @@ class FrameStore:
         """
         wanted = [identity for identity in identities if identity in self.done]
         if wanted:
-            write_frames(path, in_order([self.frames], wanted), header)
+            copy_frames(path, self.frames, wanted, header)
 
     def save_log(self, path: Path) -> None:
         """Write the log of all tries, JSON lines, compressed.
