@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-TITLES = {"cutoff": "cut-off", "kpoint_spacing": "k-mesh"}
+from hashigo.workflows.convergence_record import TITLES
 
 
 def print_result(content: Mapping[str, Any]) -> None:
