@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hashigo"
 UNITS = re.compile(
     r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status)|"
     r"eV|Å|nm|µm|THz|GPa|bytes|Pa\b|\bK\b|W/|J/|kg|mol|"
-    r"μ_B|, e\.|\bm\b|m\^|m/s|\bs\b|°|second|unit|Ry|1/Å|"
+    r"μ_B|, e\.|\bm\b|m\^|m/s|\b[fp]?s\b|°|second|unit|Ry|1/Å|"
     + "|".join(re.escape(q.unit) for q in vocabulary().values())
 )
 ARRAY = re.compile(r"\b(NDArray|ndarray|Floats|ArrayLike|Complex|Integers|Indices)\b")
