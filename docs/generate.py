@@ -25,9 +25,7 @@ def study_page() -> str:
         "(also in [study.schema.json](study.schema.json)), with which editors check and complete a study.",
     ]
     sections = [("", Study)] + [
-        (name, next(a for a in (field.annotation,) if isinstance(a, type)))
-        for name, field in Study.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        (name, model) for name, field in Study.model_fields.items() for model in _models(field.annotation)
     ]
     sampling = (
         sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
@@ -39,6 +37,12 @@ def study_page() -> str:
         for key, field in model.model_fields.items():
             lines.append(f"| `{key}` | {_default(field)} | {field.description} |")
     return "\n".join(lines) + "\n"
+
+
+def _models(annotation) -> list[type[BaseModel]]:
+    """The section that a field holds, also an optional one."""
+    kinds = getattr(annotation, "__args__", None) or (annotation,)
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _default(field) -> str:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from hashigo.workflows.engine import job_progress
 from hashigo.workflows.results import clock
-from hashigo.workflows.stage import stages_until
+from hashigo.workflows.stage import stages_of
 
 SYMBOLS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "done": ("✓", "green"), "failed": ("✗", "red")}
 
@@ -59,7 +59,7 @@ def tree_lines(root: Any, finished: dict[str, list[Line]] | None = None) -> Iter
     """
     finished = {} if finished is None else finished
     called = {child.label: child for child in root.called if child.label}
-    for stage in stages_until(root.inputs.study["until"]):
+    for stage in stages_of(root.inputs.study.get_dict()):
         if stage.name not in finished:
             node = called.get(stage.name)
             lines = list(process_lines(stage.title, node))

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hashigo.errors import InputError
-from hashigo.study.model import Study
+from hashigo.study.model import OPTIONAL, Study
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,6 +54,8 @@ def load_study(path: str | Path) -> Study:
         raise InputError(
             f"study file {path} holds no keys", fix="hashigo init STRUCTURE writes one to start from"
         )
+    # A section that is there asks for its stage, also when all its lines are comments.
+    content = {key: {} if value is None and key in OPTIONAL else value for key, value in content.items()}
     study = study_from(content, path.name)
     study._folder = path.resolve().parent
     study._name = path.stem

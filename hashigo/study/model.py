@@ -5,48 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    WithJsonSchema,
-    model_validator,
+from pydantic import Field, PrivateAttr, model_validator
+
+from hashigo.study.fields import (
+    Count,
+    Force,
+    Frequency,
+    GrainSize,
+    Length,
+    Ratio,
+    Repeats,
+    Section,
+    Temperature,
 )
 
-from hashigo.study.units import convert
-
-STAGE_NAMES = ("structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale")
+STAGE_NAMES = (
+    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale",
+)  # fmt: skip
 StageName = Literal[
     "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale"
 ]
 Access = Literal["open", "restricted", "closed"]
 
-
-def _to(unit: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: convert(value, unit))
-
-
-def _schema(unit: str) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"in {unit}"})
-
-
-Length = Annotated[float, _to("Å"), _schema("Å")]
-GrainSize = Annotated[float, _to("nm"), _schema("nm")]
-Temperature = Annotated[float, _to("K"), _schema("K")]
-Frequency = Annotated[float, _to("THz"), _schema("THz")]
-Force = Annotated[float, _to("eV/Å"), _schema("eV/Å")]
-Ratio = Annotated[float, _to(""), _schema("a pure number, or percent")]
-Count = Annotated[int, Field(ge=1, le=100_000)]
-Repeat = Annotated[int, Field(ge=1, le=20)]
-Repeats = tuple[Repeat, Repeat, Repeat]
-
-
-class Section(BaseModel):
-    """A part of the study; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+#: Sections that a study may lack, and whose stages then do not run.
+OPTIONAL: tuple[str, ...] = ()
 
 
 class Author(Section):
@@ -282,6 +264,14 @@ class Study(Section):
         if isinstance(data.get("reference"), str):
             data["reference"] = {"data": data["reference"]}
         return data
+
+    @model_validator(mode="after")
+    def _until_is_asked_for(self) -> Study:
+        if self.until in OPTIONAL and getattr(self, self.until) is None:
+            raise ValueError(
+                f"until is {self.until}, and the study has no section of that name; add '{self.until}: {{}}'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _temperatures_agree(self) -> Study:

@@ -9,7 +9,7 @@ from aiida.orm import Bool, Data, Dict, Float, Str, StructureData
 from aiida.plugins import WorkflowFactory
 
 from hashigo.calculators.data import FramesData
-from hashigo.workflows.stage import Stage, job_failure, stages_until
+from hashigo.workflows.stage import Stage, job_failure, stages_of
 
 
 class MultiscaleWorkChain(WorkChain):
@@ -37,7 +37,7 @@ class MultiscaleWorkChain(WorkChain):
         self.ctx.started = []
 
     def _ladder(self) -> list[Stage]:
-        return stages_until(self.inputs.study["until"])
+        return stages_of(self.inputs.study.get_dict())
 
     def stages_left(self) -> bool:
         """Whether stages wait to be run."""

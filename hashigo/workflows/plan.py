@@ -11,7 +11,7 @@ from hashigo.scheduler_profiles.computers import mpi_works
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.workflows.batches import runs_in_batch
 from hashigo.workflows.inputs import Prepared
-from hashigo.workflows.stage import Stage, stages_until
+from hashigo.workflows.stage import Stage, stages_of
 
 
 def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
             "ranks": _ranks(stage, prepared) if _jobs(stage, prepared) else 0,
             "needs": stage.needs(prepared.content),
         }
-        for stage in stages_until(prepared.study.until)
+        for stage in stages_of(prepared.content)
     ]
 
 

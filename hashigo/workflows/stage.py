@@ -34,6 +34,7 @@ class Stage:
         task: worker task it runs, for `plan`; "" where it runs none.
         needs: what it will need, in words, for `plan`.
         gates: further stages that must have held before it is worth starting.
+        wanted: whether a study (as a mapping) asks for it; None where every study does.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     task: str = ""
     needs: Callable[[Mapping[str, Any]], str] = lambda study: ""
     gates: tuple[str, ...] = ()
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None
 
     @property
     def after(self) -> set[str]:
@@ -64,10 +66,33 @@ def stages() -> dict[str, Stage]:
     return ordered
 
 
-def stages_until(name: str) -> list[Stage]:
-    """The stages that a study runs: the last one named, and all before it in the ladder."""
-    ladder = list(stages().values())
-    return ladder[: [stage.name for stage in ladder].index(name) + 1]
+def stages_of(study: Mapping[str, Any]) -> list[Stage]:
+    """The stages that a study runs: the last one it names and all that this takes, directly or not.
+
+    An optional stage runs when the study asks for it and what it takes is run.
+
+    Args:
+        study: the study as plain values.
+    """
+    ladder = stages()
+    needed = {study["until"]}
+    while more := {name for stage in needed for name in ladder[stage].after} - needed:
+        needed |= more
+    chosen: dict[str, Stage] = {}
+    for name, stage in ladder.items():
+        asked = name in needed or (stage.wanted is not None and stage.wanted(study))
+        if asked and stage.after <= set(chosen):
+            chosen[name] = stage
+    return list(chosen.values())
+
+
+def has_section(name: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a study has a section: what an optional stage says of being wanted.
+
+    Args:
+        name: key of the section.
+    """
+    return lambda study: study.get(name) is not None
 
 
 class WorkerStage(WorkChain):

@@ -19,9 +19,9 @@ from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.sampling import sample
 from hashigo.calculators.workers.potential import AseModel
 from hashigo.study import study_from
-from hashigo.study.model import STAGE_NAMES
+from hashigo.study.model import OPTIONAL, STAGE_NAMES
 from hashigo.workflows.potential import PotentialWorkChain
-from hashigo.workflows.stage import broken_gate, stages, stages_until
+from hashigo.workflows.stage import broken_gate, stages, stages_of
 
 #: Few displaced frames and few features: the potential is bad, and trained in a second.
 SAMPLING = {
@@ -38,8 +38,24 @@ def test_stages_come_after_what_they_take_and_are_those_of_the_study():
         assert stage.after <= set(ladder[:index])
 
 
+MANDATORY = [name for name in STAGE_NAMES if name not in OPTIONAL]
+
+
+def names(**study):
+    content = study_from({"structure": "a.cif", "reference": "r.h5", **study}).model_dump(mode="json")
+    return [stage.name for stage in stages_of(content)]
+
+
 def test_until_cuts_the_ladder():
-    assert [stage.name for stage in stages_until("potential")] == ["structure", "reference", "potential"]
+    assert names(until="potential") == ["structure", "reference", "potential"]
+    assert names() == MANDATORY
+
+
+def test_studies_of_before_the_section_run_as_they_did():
+    content = study_from({"structure": "a.cif", "reference": "r.h5"}).model_dump(mode="json")
+    for name in OPTIONAL:
+        del content[name]
+    assert [stage.name for stage in stages_of(content)] == MANDATORY
 
 
 def test_every_stage_has_its_workchain_and_task():

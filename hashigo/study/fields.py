@@ -1,0 +1,37 @@
+"""What the sections of a study are made of: numbers that may carry a unit, and the section itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from hashigo.study.units import convert
+
+
+def _to(unit: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: convert(value, unit))
+
+
+def _schema(unit: str) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"in {unit}"})
+
+
+Length = Annotated[float, _to("Å"), _schema("Å")]
+GrainSize = Annotated[float, _to("nm"), _schema("nm")]
+Temperature = Annotated[float, _to("K"), _schema("K")]
+Frequency = Annotated[float, _to("THz"), _schema("THz")]
+Force = Annotated[float, _to("eV/Å"), _schema("eV/Å")]
+Pressure = Annotated[float, _to("GPa"), _schema("GPa")]
+Time = Annotated[float, _to("fs"), _schema("fs")]
+LongTime = Annotated[float, _to("ps"), _schema("ps")]
+Ratio = Annotated[float, _to(""), _schema("a pure number, or percent")]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Repeat = Annotated[int, Field(ge=1, le=20)]
+Repeats = tuple[Repeat, Repeat, Repeat]
+
+
+class Section(BaseModel):
+    """A part of the study; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
