@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from hashigo.version import VERSION
 
 __version__ = VERSION
-__all__ = ["Study", "__version__", "load_study", "run"]
+__all__ = ["Study", "__version__", "load_potential", "load_study", "run"]
 
 if TYPE_CHECKING:
     from hashigo.api import run
+    from hashigo.calculators.published import load_potential
     from hashigo.study import Study, load_study
 
 
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from hashigo.api import run
 
         return run
+    if name == "load_potential":
+        from hashigo.calculators.published import load_potential
+
+        return load_potential
     if name in ("Study", "load_study"):
         from hashigo import study
 

@@ -10,7 +10,7 @@ import click
 @click.command()
 @click.argument("identifier", metavar="[ID]", required=False)
 @click.option(
-    "--as", "format_name", required=True, metavar="FORMAT", help="Format of the package, e.g. crate."
+    "--as", "format_name", required=True, metavar="FORMAT", help="Format of the package: crate, or potential."
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or file ending in .zip.")
 @click.option("--force", is_flag=True, help="Replace the target if it is there.")

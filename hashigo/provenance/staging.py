@@ -18,18 +18,19 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @contextmanager
-def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged(target: Path, *, overwrite: bool = False, mark: str = MARK) -> Iterator[Path]:
     """Give a folder to write into, and put it under the target's name when all went well.
 
     Args:
         target: folder, or archive when its name ends with `.zip`.
         overwrite: replace a package that is there. Anything else that is there is never replaced.
+        mark: name of a file by which a package of this format is known.
 
     Raises:
         InputError: when the target is there already, or its folder cannot be written.
     """
     target = target.absolute()
-    _check_target(target, overwrite)
+    _check_target(target, overwrite, mark)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         workplace = Path(tempfile.mkdtemp(prefix=".hashigo-export-", dir=target.parent))
@@ -50,22 +51,22 @@ def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def _check_target(target: Path, overwrite: bool, mark: str) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not overwrite:
         raise InputError(f"'{target}' is there already", fix="choose another name, or give --force")
-    if not _is_package(target):
+    if not _is_package(target, mark):
         raise InputError(f"'{target}' is no package, so it is not overwritten", fix="choose another name")
 
 
-def _is_package(path: Path) -> bool:
+def _is_package(path: Path, mark: str) -> bool:
     if path.suffix.lower() != ".zip":
-        return (path / MARK).is_file()
+        return (path / mark).is_file()
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return MARK in archive.namelist()
+        return mark in archive.namelist()
 
 
 def _move(package: Path, target: Path, aside: Path) -> None:

@@ -1,0 +1,232 @@
+"""The data card of a published potential: what `potential.json` says, for readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Card = Mapping[str, Any]
+
+TEMPLATE = """\
+# {title}
+
+{description}
+
+| | |
+|---|---|
+| elements | {elements} |
+| kind | {kind}, {n_features} coefficients, cut-off {cutoff} |
+| reference | {reference} |
+| licence | {licence} |
+| authors | {authors} |
+{gate}
+`potential.json` holds all of this for programs, and the SHA-256 of each file; `sha256sum -c SHA256SUMS` checks them.
+
+## Use it in ASE
+
+With `aiida-hashigo` ({library} must be there: `pip install 'aiida-hashigo[potential]'`):
+
+```python
+import ase.io
+import hashigo
+
+atoms = ase.io.read("{example}", index=0)
+atoms.calc = hashigo.load_potential(".")  # this folder; its files are checked first
+print(atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress())
+
+atoms.calc = hashigo.load_potential(".", committee=True)
+atoms.get_potential_energy()
+print(atoms.calc.results["energy_spread"], atoms.calc.results["forces_spread"])
+```
+
+{elsewhere}
+## Units
+
+| | |
+|---|---|
+{units}
+
+{zero}
+
+## Errors
+
+Root-mean-square differences from the reference, of the mean model:
+
+| | held out | trained on |
+|---|---|---|
+{errors}
+
+Force errors do not rank the errors of properties: judge the potential by what it is for.
+
+## Uncertainty
+
+{members} members ({made_by}). {calibration}
+
+| on frames held out | values | within the spread (68 % wanted) | within twice the spread (95 % wanted) |
+|---|---|---|---|
+{coverage}
+
+## Training set
+
+{training}
+
+## How it was made
+
+{made}
+"""
+
+POLYNOMIAL = """\
+Without it, by pypolymlp's own calculator (tried with version 0.22.1):
+
+```python
+import ase.io
+from pypolymlp.calculator.utils.ase_calculator import PolymlpASECalculator
+
+atoms = ase.io.read("{example}", index=0)
+atoms.calc = PolymlpASECalculator(pot="{mean}")
+print(atoms.get_potential_energy(), atoms.get_forces())
+```
+
+Its forces are the same. Its energy counts from the free atoms: add `atomic_energy` of `{mean}` for each atom. Its
+stress is not ASE's: it is minus the derivative of the energy by the strain, in eV, in the order xx yy zz xy yz zx. Do
+not use it with ASE's cell filters or barostats.
+
+## Use it in LAMMPS
+
+The authors of pypolymlp give a pair style for LAMMPS, which has to be compiled into it
+(https://github.com/sekocha/lammps-polymlp-package):
+
+```
+units metal
+pair_style polymlp
+pair_coeff * * {mean} {elements}
+```
+
+The elements are in the order of your atom types. This was **not run** by whoever made this card: packaged builds of
+LAMMPS do not have the style, and older versions of it read an earlier format. Compare with `check` in `potential.json`
+first, where it is given; energies in LAMMPS count from the free atoms (`energy_from_free_atoms`).
+"""
+
+#: How to load a kind without this project.
+ELSEWHERE = {"polynomial": POLYNOMIAL}
+
+_ERROR_NAMES = {
+    "energy_error": "energy",
+    "force_error": "force components",
+    "stress_error": "stress components",
+}
+
+
+def card_text(card: Card) -> str:
+    """The text of `README.md`.
+
+    Args:
+        card: content of `potential.json`.
+    """
+    example = "training/held_out.extxyz" if card["training_set"]["included"] else "your-structure.cif"
+    mean, elements = card["model_files"]["mean"], " ".join(card["elements"])
+    elsewhere = ELSEWHERE.get(card["kind"], "").format(example=example, mean=mean, elements=elements)
+    return TEMPLATE.format(
+        title=card["title"],
+        description=card["description"],
+        elements=", ".join(card["elements"]),
+        kind=card["kind"],
+        n_features=card["n_features"],
+        cutoff=f"{card['cutoff']['value']:g} {card['cutoff']['unit']}"
+        if card["cutoff"]["value"]
+        else "not stated",
+        reference=_reference(card["reference"]),
+        licence=" ".join(filter(None, [card["licence"]["id"], card["licence"]["url"]])),
+        authors="; ".join(_author(author) for author in card["authors"]) or "not named",
+        gate=_gate(card["gate"]),
+        library=card["library"],
+        example=example,
+        elsewhere=elsewhere,
+        units="\n".join(f"| {name} | {unit} |" for name, unit in card["units"].items()),
+        zero=_zero(card["energy_zero"]),
+        errors="\n".join(_error_rows(card["errors"])),
+        members=card["committee"]["members"],
+        made_by=card["committee"]["made_by"] or "not stated",
+        calibration=_sentence(card["calibration"]["says"]),
+        coverage="\n".join(_coverage_rows(card["calibration"]["coverage_of_spread"])),
+        training=_training(card["training_set"]),
+        made=_made(card),
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _author(author: Mapping[str, str]) -> str:
+    return ", ".join(part for part in (author["name"], author["affiliation"], author["orcid"]) if part)
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    mark = f" (**{reference['mark']}**)" if reference["mark"] else ""
+    return f"{reference['title']}{mark}"
+
+
+def _gate(gate: Mapping[str, Any] | None) -> str:
+    if not gate or gate.get("passed"):
+        return ""
+    return f"\n**Its check did not hold**: {gate.get('message')}.\n"
+
+
+def _zero(zero: Mapping[str, Any]) -> str:
+    energies = zero["atomic_energies"]
+    values = ", ".join(f"{symbol} {value:.6g} eV" for symbol, value in energies["values"].items())
+    return f"{_sentence(zero['says'])[:-1]}: {values} ({energies['source'] or 'origin not stated'})."
+
+
+def _error_rows(errors: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, words in _ERROR_NAMES.items():
+        parts = [errors[part].get(name) for part in ("held_out", "training")]
+        if any(parts):
+            shown = (f"{p['value']:.3g} {p['unit']} ({p['values']} values)" if p else "–" for p in parts)
+            rows.append(f"| {words} | {' | '.join(shown)} |")
+    return rows
+
+
+def _coverage_rows(coverage: Mapping[str, Any]) -> list[str]:
+    return [
+        f"| {name} | {row['values']} | {100 * row['within_1_spread']:.0f} % | {100 * row['within_2_spreads']:.0f} % |"
+        for name, row in coverage.items()
+        if row["values"]
+    ]
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    counts = f"{training['n_train']} frames were trained on, {training['n_test']} held out."
+    if not training["included"]:
+        return f"{counts} {training['reason']}"
+    free = len(training["free_atoms"])
+    return (
+        f"{counts} `training/frames.h5` holds them all in their order"
+        f"{f', with {free} of free atoms' if free else ''}; `potential.json` lists which are which (`training_set`, "
+        "counted from 0). The same as extended XYZ: `training/trained_on.extxyz` and `training/held_out.extxyz`"
+        f"{' and `training/free_atoms.extxyz`' if free else ''}."
+    )
+
+
+def _made(card: Card) -> str:
+    software, reference = card["software"], card["reference"]
+    trained, exported = software["trained_with"], software["exported_with"]
+    versions = ", ".join(f"{name} {value}" for name, value in trained.items() if value is not None)
+    lines = [f"- trained with {versions}; exported with {_versions(exported)}"]
+    lines.append(f"- seeds: {', '.join(f'{name} {seed}' for name, seed in card['seeds'].items())}")
+    lines.append(f"- settings of the model: `{json.dumps(card['settings'], ensure_ascii=False)}`")
+    if reference.get("computed_by"):
+        lines.append(f"- frames: {', '.join(reference['computed_by'][:10])}")
+    if reference.get("settings"):
+        lines.append(
+            f"- settings of the reference: `{json.dumps(reference['settings'], ensure_ascii=False)}`"
+        )
+    lines.append(f"- run {card['run']['uuid']}; `hashigo export --as crate` gives its whole provenance")
+    return "\n".join(lines)
+
+
+def _versions(packages: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value or '(not installed)'}" for name, value in packages.items())

@@ -1,0 +1,257 @@
+"""What `potential.json` says of a published potential: schema version 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from hashigo.calculators.data import FramesData, PotentialData
+from hashigo.calculators.engines import get_engine
+from hashigo.calculators.published import FORMAT, KINDS, SCHEMA_VERSION
+from hashigo.calculators.results import ResultReader
+from hashigo.errors import InputError
+from hashigo.provenance.metadata import Author, Metadata
+from hashigo.provenance.records import Graph
+from hashigo.quantities import quantity
+from hashigo.version import VERSION
+from hashigo.workflows.method import first_principles, label
+
+#: Array of the parity data, and quantity of its error.
+ERRORS = {"energy": "energy_error", "forces": "force_error", "stress": "stress_error"}
+UNITS = {
+    "length": "Å",
+    "energy": "eV, of the whole cell",
+    "forces": "eV/Å",
+    "stress": "eV/Å^3, Voigt xx yy zz yz xz xy, positive under tension (as in ASE)",
+}
+PARTS = ("trained_on", "held_out", "free_atoms")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is published.
+
+    Attributes:
+        graph: the run.
+        study: its study.
+        potential: result of the stage "potential".
+        frames: the reference frames; None when the run names none.
+        open: whether the training set, and what repeats it, may leave.
+    """
+
+    graph: Graph
+    study: Mapping[str, Any]
+    potential: PotentialData
+    frames: FramesData | None
+    open: bool
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What the training wrote down of itself."""
+        with self.potential.reader() as reader:
+            return dict(reader.note("training") or {})
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What holds for all reference frames."""
+        return {} if self.frames is None else self.frames.header()
+
+    def parts(self) -> dict[str, list[int]]:
+        """Indices of the frames of each of `PARTS`, counted as in the file of frames, number."""
+        if self.frames is None:
+            return {part: [] for part in PARTS}
+        kinds = [frame.kind for frame in self.frames.iter_frames()]
+        # The training counts without the free atoms.
+        bulk = [index for index, kind in enumerate(kinds) if kind != "atom"]
+        held_out = {bulk[index] for index in self.summary.get("held_out", [])}
+        return {
+            "trained_on": [index for index in bulk if index not in held_out],
+            "held_out": sorted(held_out),
+            "free_atoms": [index for index, kind in enumerate(kinds) if kind == "atom"],
+        }
+
+
+def kind_of(summary: Mapping[str, Any]) -> str:
+    """Kind of a trained model.
+
+    Args:
+        summary: what the training wrote down of itself.
+
+    Raises:
+        InputError: when models of this kind are not published yet.
+    """
+    kind = str(summary.get("model") or (summary.get("settings") or {}).get("model") or "polynomial")
+    if kind not in KINDS:
+        raise InputError(
+            f"potentials of kind '{kind}' cannot be published as a folder yet",
+            fix=f"known are {', '.join(KINDS)}; `hashigo export --as crate` takes any",
+        )
+    return kind
+
+
+def card_content(source: Source, metadata: Metadata, models: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `potential.json`, without the list of files.
+
+    Args:
+        source: what is published.
+        metadata: title, people and licence.
+        models: paths of the files "mean" and "members".
+    """
+    summary = source.summary
+    with source.potential.reader() as reader:
+        errors = {"held_out": _errors(reader, ""), "training": _errors(reader, "train_")}
+        calibration = _calibration(reader)
+        gate = reader.note("gate")
+        task_version = int(reader.file.attrs["task_version"])
+    settings = dict(summary.get("settings") or {})
+    return {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "title": metadata.title,
+        "description": str(source.study.get("description") or _description(source)),
+        "authors": [_author(author) for author in metadata.authors],
+        "licence": {"id": metadata.licence_id, "url": metadata.licence},
+        "kind": kind_of(summary),
+        "library": KINDS[kind_of(summary)].library,
+        "elements": list(summary.get("elements") or []),
+        "cutoff": {"value": settings.get("cutoff"), "unit": "Å"},
+        "units": UNITS,
+        "energy_zero": _energy_zero(source),
+        "model_files": dict(models),
+        "settings": settings,
+        "n_features": summary.get("n_features"),
+        "committee": {"members": len(models["members"]), "made_by": summary.get("committee", "")},
+        "seeds": {"study": source.study.get("seed"), "training": settings.get("seed")},
+        "errors": errors,
+        "calibration": calibration,
+        "gate": gate,
+        "training_set": _training_set(source),
+        "reference": _reference(source),
+        "software": _software(source.graph, task_version, KINDS[kind_of(summary)].library),
+        "run": {"uuid": source.graph.root.uuid, "potential": source.potential.uuid},
+    }
+
+
+def _description(source: Source) -> str:
+    elements = ", ".join(source.summary.get("elements") or [])
+    return f"Interatomic potential for {elements}, learned by hashigo from {source.summary.get('n_train')} frames."
+
+
+def _author(author: Author) -> dict[str, str]:
+    affiliation = author.affiliation.name if author.affiliation else ""
+    return {"name": author.name, "orcid": author.orcid, "affiliation": affiliation}
+
+
+def _energy_zero(source: Source) -> dict[str, Any]:
+    energies = source.summary.get("atomic_energies") or {}
+    if source.open:
+        says = "energies compare with the reference's, as those of the free atoms are added"
+        origin = source.summary.get("atomic_energies_source", "")
+    else:
+        energies = dict.fromkeys(energies, 0.0)
+        says = "energies count from the free atoms, whose energies stay out with the training set"
+        origin = "left out"
+    return {"says": says, "atomic_energies": {"values": energies, "unit": "eV", "source": origin}}
+
+
+def _errors(reader: ResultReader, prefix: str) -> dict[str, Any]:
+    """Root-mean-square errors of the mean model, in the units of the vocabulary."""
+    out = {}
+    for name, error in ERRORS.items():
+        if not reader.has(f"parity/{name}/{prefix}reference"):
+            continue
+        reference, predicted = (
+            reader.array(f"parity/{name}/{prefix}{part}") for part in ("reference", "predicted")
+        )
+        if len(reference):
+            value = float(np.sqrt(np.mean((predicted - reference) ** 2)))
+            out[error] = {"value": value, "unit": quantity(error).unit, "values": len(reference)}
+    return out
+
+
+def _calibration(reader: ResultReader) -> dict[str, Any]:
+    """The training's own record, and what one committee spread covers on the frames held out."""
+    note = reader.note("calibration")
+    return {
+        "calibrated": bool(note) and bool(dict(note).get("calibrated", True)),
+        "record": note,
+        "says": (
+            "intervals are calibrated by cross-fitting on the training frames; coverage is of frames held out"
+            if note
+            else "the spread of the committee is not calibrated; coverage is of frames held out"
+        ),
+        "coverage_of_spread": {
+            name: _coverage(reader, name) for name in ERRORS if reader.has(f"parity/{name}/reference")
+        },
+    }
+
+
+def _coverage(reader: ResultReader, name: str) -> dict[str, Any]:
+    reference, predicted, spread = (
+        reader.array(f"parity/{name}/{part}") for part in ("reference", "predicted", "spread")
+    )
+    error = np.abs(predicted - reference)
+    if not len(error):
+        return {"values": 0}
+    share = {f"within_{key}": float(np.mean(error <= factor * spread)) for key, factor in _WIDTHS.items()}
+    return {"values": len(error), **share}
+
+
+#: One and two standard deviations cover 68 % and 95 % of a normal distribution.
+_WIDTHS = {"1_spread": 1.0, "2_spreads": 2.0}
+
+
+def _training_set(source: Source) -> dict[str, Any]:
+    summary = source.summary
+    counts = {key: summary.get(key) for key in ("n_train", "n_test")}
+    out = {"included": source.open, **counts, "kinds": summary.get("frames")}
+    if source.open:
+        # Counted from 0 in training/frames.h5.
+        return {**out, **source.parts(), "units": "eV, eV/Å, eV/Å^3, Å; see the attributes of each dataset"}
+    return {**out, "reason": "The study closes the reference: its frames, and what repeats them, stay out."}
+
+
+def _reference(source: Source) -> dict[str, Any]:
+    header = source.header
+    name = str(header.get("engine") or "")
+    truth = first_principles(source.frames)
+    out = {
+        "engine": name,
+        "title": _title(name),
+        "first_principles": truth,
+        "mark": label(truth),
+    }
+    if not source.open:
+        return out
+    assert source.frames is not None
+    origins = sorted({frame.origin for frame in source.frames.iter_frames()} - {""})
+    return {**out, "settings": header.get("settings"), "computed_by": origins}
+
+
+def _title(name: str) -> str:
+    try:
+        return get_engine(name).title
+    except InputError:  # frames made elsewhere, or by an engine that is not installed here
+        return name or "not stated"
+
+
+def _software(graph: Graph, task_version: int, library: str) -> dict[str, Any]:
+    jobs = [p for p in graph.processes.values() if p.stage == "potential" and p.kind == "calculation"]
+    recorded = dict(jobs[-1].versions) if jobs else {}
+    try:
+        installed: str | None = version(library)
+    except PackageNotFoundError:
+        installed = None
+    return {
+        "trained_with": {
+            "aiida-hashigo": recorded.get("plugin"),
+            "aiida-core": recorded.get("core"),
+            "task_version": task_version,
+        },
+        "exported_with": {"aiida-hashigo": VERSION, library: installed},
+    }
