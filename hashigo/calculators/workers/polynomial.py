@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultReader
-from hashigo.calculators.workers.potential import Committee, Evaluation
+from hashigo.calculators.workers.committee.together import PolynomialCommittee
+from hashigo.calculators.workers.potential import Committee, Evaluation, element_indices
 from hashigo.errors import InputError, MissingComponent
 
 Floats = NDArray[np.float64]
@@ -44,20 +46,12 @@ def to_polymlp(atoms: Atoms, elements: Sequence[str]) -> Any:
     """
     from pypolymlp.core.data_format import PolymlpStructure  # optional package
 
-    symbols = atoms.get_chemical_symbols()
-    unknown = sorted(set(symbols) - set(elements))
-    if unknown:
-        raise InputError(
-            f"the structure {atoms.get_chemical_formula()} has {unknown[0]}, "
-            f"the potential was trained on {', '.join(elements)} only",
-            fix="train on frames that hold every element of the structure",
-        )
-    types = [list(elements).index(symbol) for symbol in symbols]
+    types = element_indices(atoms, elements).tolist()
     return PolymlpStructure(
         axis=atoms.cell.array.T,
         positions=atoms.get_scaled_positions().T,
         n_atoms=[types.count(index) for index in range(len(elements))],
-        elements=symbols,
+        elements=atoms.get_chemical_symbols(),
         types=types,
         volume=atoms.get_volume(),
     )
@@ -92,17 +86,36 @@ class PolynomialModel:
     def __init__(self, source: str | Path) -> None:
         try:
             from pypolymlp.calculator.properties import Properties  # optional package
+            from pypolymlp.core.io_polymlp import load_mlp
         except ImportError as error:
             raise missing_library(error) from None
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
         try:
-            self._properties = Properties(pot=io.StringIO(text))
-            parameters = self._properties.params[0]
+            parameters, coefficients = load_mlp(io.StringIO(text))
             self._elements = tuple(str(symbol) for symbol in parameters.elements)
             energies = parameters.atomic_energy or [0.0] * len(self._elements)
+            self._coefficients = np.array(coefficients, dtype=float)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the text is not a polymlp.yaml of a polynomial potential: {error!r}") from None
+        self._parameters, self._library = parameters, Properties
         self._atomic_energies = dict(zip(self._elements, map(float, energies), strict=True))
+
+    @cached_property
+    def _properties(self) -> Any:
+        """The library's evaluator; it takes seconds to build when there are thousands of coefficients."""
+        from pypolymlp.core.params import PolymlpParams  # optional package
+
+        return self._library(params=PolymlpParams(self._parameters), coeffs=[self._coefficients])
+
+    @property
+    def parameters(self) -> Any:
+        """pypolymlp's PolymlpParamsSingle."""
+        return self._parameters
+
+    @property
+    def coefficients(self) -> Floats:
+        """Of the features, shape (n_features,), eV."""
+        return self._coefficients
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -177,7 +190,7 @@ def load_committee(path: Path) -> Committee:
         names = ["potential/mean", *(f"potential/members/{index}" for index in range(count))]
         texts = [bytes(reader.array(name).tobytes()).decode() for name in names]
     models = [PolynomialModel(text) for text in texts]
-    return Committee(mean=models[0], members=tuple(models[1:]))
+    return Committee(models[0], tuple(models[1:]), PolynomialCommittee(models))
 
 
 def committee_for(
