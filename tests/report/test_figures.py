@@ -93,10 +93,10 @@ def test_one_mesh_has_no_series_and_no_uncertainty(tmp_path):
         assert "uncertainty not known" in texts(PLANNED[4].draw(Results({"conductivity": reader})))
 
 
-def test_parity_says_its_error_and_that_the_spread_is_uncalibrated(results):
+def test_parity_says_its_error_and_the_uncertainty_of_a_prediction(results):
     said = texts(PLANNED[0].draw(results))
     assert "RMSE" in said
-    assert "uncalibrated" in said
+    assert "standard uncertainty" in said
     assert "2 meV/Å" in said
 
 

@@ -2,7 +2,9 @@
 
 Each training frame is predicted by a model that did not see it. From these errors each kind of row gets, first, the
 weights with which the parts of its variance are added; second, factors from the combined spread to intervals, one for
-each level and depending on the spread itself. Frames that are held out take no part: they are left to judge by.
+each level and depending on the spread itself. The members of a committee get one factor in common: the one by which
+their forces alone cover the errors, so that what is computed from them carries it on. Frames that are held out take no
+part: they are left to judge by.
 """
 
 from __future__ import annotations
@@ -88,6 +90,56 @@ class Scale:
         """
         spread = self.spread(parts)
         return np.array([spread * np.interp(spread, self.knots, factor) for factor in self.factors])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What cross-fitting says of a potential's uncertainty.
+
+    Attributes:
+        scales: of each kind of row that has enough of them.
+        factor: what the distance of a member from the mean is multiplied with, dimensionless.
+        lacking: why there is none; empty when there is one.
+    """
+
+    scales: Mapping[int, Scale]
+    factor: float = 1.0
+    lacking: str = ""
+
+    def half_widths(self, parts: Floats, kind: int) -> Floats:
+        """Half-widths of the intervals of `LEVELS`; where the kind is not calibrated, those of a normal distribution.
+
+        Args:
+            parts: of `uncertainty.PARTS`, shape (3, n_rows), eV/atom, eV/Å or eV/Å^3.
+            kind: number ENERGY, FORCE or STRESS.
+
+        Returns:
+            Shape (2, n_rows), same unit.
+        """
+        if kind in self.scales:
+            return self.scales[kind].half_widths(parts)
+        total = np.sqrt(np.sum(parts**2, axis=0))
+        return np.array([total, _NORMAL_RATIO * total])
+
+
+def calibrate_committee(design: DesignMatrix, folds: Sequence[Indices], ridge: float) -> Calibration:
+    """Calibrate a committee on its training frames.
+
+    Args:
+        design: rows of all frames.
+        folds: indices of the training frames of each fold, shapes (n_fold,), dimensionless.
+        ridge: strength of the penalty, dimensionless.
+    """
+    try:
+        seen = cross_fit(design, folds, ridge)
+    except InputError as error:
+        return Calibration({}, lacking=error.message)
+    scales = calibrate(seen)
+    if FORCE not in scales:
+        return Calibration(scales, lacking=f"fewer than {MIN_ROWS} force components to calibrate on")
+    forces = seen.kind == FORCE
+    epistemic = np.maximum(seen.parts[0, forces], np.finfo(float).tiny)
+    return Calibration(scales, float(_quantiles(np.abs(seen.errors[forces]) / epistemic)[0]))
 
 
 def cross_fit(
@@ -179,7 +231,7 @@ def coverage(
     groups = np.array_split(np.argsort(spread, kind="stable"), n_groups)
     return {
         "all": [float(value) for value in inside.mean(axis=1)],
-        "groups": [float(inside[0, group].mean()) for group in groups],
+        "groups": [float(inside[0, group].mean()) for group in groups if len(group)],
     }
 
 

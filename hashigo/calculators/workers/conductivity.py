@@ -36,7 +36,7 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 3
+TASK_VERSION = 4
 
 #: Parameters and their defaults: displacement in Å, temperatures in K, tolerance relative.
 DEFAULTS: dict[str, Any] = {
@@ -218,6 +218,7 @@ def compute(
         parts[-1][1] or "no reference frames were given",
         polar=polar,
         symbols=tuple(cells.mean.get_chemical_symbols()),
+        calibrated=committee.calibrated,
     )
 
 

@@ -26,7 +26,7 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 3
+TASK_VERSION = 4
 
 Floats = NDArray[np.float64]
 
@@ -77,11 +77,13 @@ class Elasticity:
         mean: the mean potential's state.
         members: those of the members in their order.
         cell_relaxed: whether the cell is the potential's own, or that of frames which tell of no other.
+        calibrated: whether the committee's spread is.
     """
 
     mean: CrystalState
     members: list[CrystalState] = field(default_factory=list)
     cell_relaxed: bool = True
+    calibrated: bool = False
 
     @property
     def stability(self) -> Stability:
@@ -174,7 +176,9 @@ def compute(
     if job is not None:
         job.progress(len(models), len(models), "relaxed cell and stiffness")
     states = {index: state for part in parts for index, state in part.items()}
-    return Elasticity(states[0], [states[index] for index in range(1, len(models))], relax_cell)
+    return Elasticity(
+        states[0], [states[index] for index in range(1, len(models))], relax_cell, committee.calibrated
+    )
 
 
 def _named_state(
@@ -231,7 +235,14 @@ def write(job: Job, result: Elasticity) -> None:
                 {"model": members.std(axis=0, ddof=1)} if members is not None and len(votes) > 1 else None
             )
             marks = () if result.cell_relaxed else (MARK,)
-            writer.quantity(name, value, members=members, components=spread, calibrated=False, marks=marks)
+            writer.quantity(
+                name,
+                value,
+                members=members,
+                components=spread,
+                calibrated=result.calibrated,
+                marks=marks,
+            )
         writer.array("relaxed/cell", mean.cell.array, units="Å")
         writer.array("relaxed/positions", mean.get_scaled_positions(wrap=False), units="dimensionless")
         if result.members:

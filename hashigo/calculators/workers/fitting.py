@@ -24,7 +24,7 @@ ENERGY, FORCE, STRESS = 0, 1, 2
 SCALES = {ENERGY: 1e-3, FORCE: 1e-2, STRESS: 6.25e-4}
 
 #: Strengths of the ridge penalty that are tried, relative to the mean square of a scaled feature.
-RIDGES = np.logspace(-10, -2, 17)
+RIDGES = np.logspace(-12, -2, 21)
 
 #: Frames of one call of the library, so that progress shows and memory stays small.
 _CHUNK = 4

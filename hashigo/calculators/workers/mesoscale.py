@@ -34,7 +34,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
-TASK_VERSION = 2
+TASK_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def run(job: Job) -> None:
     fields = _gathered_fields(job, slabs, samples[0], elastic, thermal)
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
-            output.write_elastic(writer, elastic, crystal.stiffness)
+            output.write_elastic(writer, elastic, crystal.stiffness, crystal.calibrated)
             if conduction is not None and thermal is not None:
                 _write_conduction(writer, settings, samples, conduction, thermal)
             _write_sample(writer, settings, samples[0], fields)
@@ -200,7 +200,7 @@ def _write_conduction(
         for size in sizes
     ]
     mesh = None if conduction.mesh is None else np.repeat(conduction.mesh, len(sizes))
-    output.write_thermal(writer, thermal, conditions, mesh, conduction.converged)
+    output.write_thermal(writer, thermal, conditions, mesh, conduction.converged, conduction.calibrated)
     inverse = np.concatenate([1.0 / sample.diameters for sample in samples])
     path = np.repeat(conduction.median_path, len(sizes))
     rows = [

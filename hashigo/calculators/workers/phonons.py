@@ -38,7 +38,7 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 3
+TASK_VERSION = 4
 
 Floats = NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def compute(
         job.progress(1, 1, "phonons")
     found = {index: value for part, _ in parts for index, value in part.items()}
     members = [found[index] for index in range(1, len(models))]
-    return Result(structure, path, found[0], members, parts[-1][1], polar)
+    return Result(structure, path, found[0], members, parts[-1][1], polar, committee.calibrated)
 
 
 def own_phonons(

@@ -189,8 +189,9 @@ def load_committee(path: Path) -> Committee:
             count += 1
         names = ["potential/mean", *(f"potential/members/{index}" for index in range(count))]
         texts = [bytes(reader.array(name).tobytes()).decode() for name in names]
+        calibrated = bool((reader.note("calibration") or {}).get("calibrated"))
     models = [PolynomialModel(text) for text in texts]
-    return Committee(models[0], tuple(models[1:]), PolynomialCommittee(models))
+    return Committee(models[0], tuple(models[1:]), PolynomialCommittee(models), calibrated)
 
 
 def committee_for(

@@ -120,17 +120,19 @@ class JointModel(Protocol):
 
 @dataclass(frozen=True)
 class Committee:
-    """A model fitted to all training frames, and members fitted to resampled ones.
+    """A model fitted to all training frames, and members whose distance from it tells its uncertainty.
 
     Attributes:
         mean: the model whose results are quoted.
         members: models whose spread tells the uncertainty; may be empty.
         together: evaluates mean and members at once; None evaluates one after the other.
+        calibrated: whether that spread was scaled, and judged on frames held out.
     """
 
     mean: Model
     members: tuple[Model, ...] = ()
     together: JointModel | None = None
+    calibrated: bool = False
 
     def evaluate_all(self, structures: Sequence[Atoms]) -> list[CommitteeEvaluation]:
         """Evaluate structures by mean and members; their order is kept.

@@ -1,4 +1,4 @@
-"""Task "training": a committee of polynomial potentials from reference frames."""
+"""Task "training": a committee of polynomial potentials from reference frames, with calibrated uncertainty."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.units import GPa
 from numpy.typing import NDArray
 
-from hashigo.calculators.frames import Frame, check_frame, read_frames, read_header
-from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.frames import Frame, check_frame, frame_identity, read_frames, read_header
+from hashigo.calculators.workers.calibration import Calibration, calibrate_committee
+from hashigo.calculators.workers.extrapolation import trained_region
 from hashigo.calculators.workers.fitting import (
-    ENERGY,
     FORCE,
     RIDGES,
-    SCALES,
-    STRESS,
     DesignMatrix,
     Ridge,
     atomic_energies,
@@ -26,11 +23,13 @@ from hashigo.calculators.workers.fitting import (
     polymlp_parameters,
 )
 from hashigo.calculators.workers.job import Job
-from hashigo.calculators.workers.polynomial import pack_text, polynomial_text
-from hashigo.calculators.workers.resampling import Indices, groups, resample, split, stratified_folds
-from hashigo.errors import InputError
+from hashigo.calculators.workers.lattice.crystal import read_structure
+from hashigo.calculators.workers.resampling import Indices, groups, split, stratified_folds
+from hashigo.calculators.workers.training_result import Inputs, write
+from hashigo.calculators.workers.uncertainty import LinearPosterior
+from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 2
+TASK_VERSION = 3
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +37,8 @@ Floats = NDArray[np.float64]
 FOLDS = 5
 #: With fewer frames nothing is left to resample after one is held out and one folded away.
 MIN_FRAMES = 4
+#: Root-mean-square force that is none, eV/Å.
+NO_FORCE = 1e-6
 
 #: Parameters and their defaults; lengths in Å, energies in eV, forces in eV/Å, the others dimensionless.
 DEFAULTS: dict[str, Any] = {
@@ -57,13 +58,6 @@ DEFAULTS: dict[str, Any] = {
     "max_force_error": None,
 }
 
-#: Name, quantity, unit in the result file and the factor to it, of each kind of row.
-_PARITY = {
-    ENERGY: ("energy", "energy_error", "eV/atom", 1.0),
-    FORCE: ("forces", "force_error", "eV/Å", 1.0),
-    STRESS: ("stress", "stress_error", "GPa", 1 / GPa),
-}
-
 
 @dataclass(frozen=True)
 class Training:
@@ -75,8 +69,9 @@ class Training:
         test: indices of the frames held out, shape (n_test,), dimensionless.
         ridge: strength of the penalty, dimensionless.
         scores: cross-validated error of each strength tried, shape (n_ridges,), dimensionless.
-        mean: coefficients of the fit to all training frames, shape (n_features,), eV.
-        members: coefficients of the fits to resampled frames, shape (n_members, n_features), eV.
+        posterior: the fit to all training frames.
+        calibration: of its uncertainty, by cross-fitting of the training frames.
+        members: coefficients drawn from the posterior, shape (n_members, n_features), eV.
     """
 
     design: DesignMatrix
@@ -84,16 +79,53 @@ class Training:
     test: Indices
     ridge: float
     scores: Floats
-    mean: Floats
+    posterior: LinearPosterior
+    calibration: Calibration
     members: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """Coefficients of the fit to all training frames, shape (n_features,), eV."""
+        return self.posterior.coefficients
+
+    def errors(self, frames: Indices, kind: int) -> Floats:
+        """Reference minus prediction.
+
+        Args:
+            frames: indices of frames, shape (n_frames,), dimensionless.
+            kind: number ENERGY, FORCE or STRESS.
+
+        Returns:
+            Shape (n_rows,), eV/atom, eV/Å or eV/Å^3.
+        """
+        rows = self.design.rows(frames, kind)
+        return self.design.targets[rows] - self.posterior.predict(self.design.features[rows])
+
+    def half_widths(self, frames: Indices, kind: int) -> Floats:
+        """Half-widths of the predictive intervals of `calibration.LEVELS`; the first is the standard uncertainty.
+
+        Args:
+            frames: indices of frames, shape (n_frames,), dimensionless.
+            kind: number ENERGY, FORCE or STRESS.
+
+        Returns:
+            Shape (2, n_rows), eV/atom, eV/Å or eV/Å^3.
+        """
+        rows = self.design.rows(frames, kind)
+        parts = self.posterior.parts(self.design.features[rows], self.design.kind[rows])
+        return self.calibration.half_widths(parts, kind)
 
 
 def run(job: Job) -> None:
     """Train a committee on the input "frames" and write it with its held-out errors.
 
+    The input "structure", the crystal's conventional cell, tells how far the frames' cells are strained; without it
+    that is not known.
+
     Raises:
         InputError: when parameters or frames cannot make a committee.
         MissingComponent: when pypolymlp is not installed.
+        WorkerError: when the fit diverged.
     """
     if not job.is_root:
         return
@@ -103,12 +135,10 @@ def run(job: Job) -> None:
     energies, source = atomic_energies(frames, atoms, settings["atomic_energies"], read_header(path))
     parameters = polymlp_parameters(sorted(energies), settings, energies)
     training = train_committee(frames, parameters, settings, job)
-    errors = {kind: held_out_error(training, kind) for kind in _PARITY}
-    with ResultWriter(job.output, task="training", task_version=TASK_VERSION) as writer:
-        _write_models(writer, training, parameters)
-        _write_parity(writer, training, errors)
-        writer.note("training", _summary(training, frames, settings, energies, source))
-        _write_gate(writer, errors[FORCE], settings["max_force_error"])
+    check_fit(training)
+    structure = read_structure(job.inputs["structure"]) if "structure" in job.inputs else None
+    inputs = Inputs(frames, parameters, settings, energies, source)
+    write(job.output, training, inputs, trained_region(frames, structure), TASK_VERSION)
     job.progress(1, 1, "trained")
 
 
@@ -166,7 +196,7 @@ def usable_frames(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list
         Frames to train on, and frames of free atoms.
 
     Raises:
-        InputError: when a frame is not finite, or there are too few to train on and hold out.
+        InputError: when a frame is not finite or comes twice, or there are too few to train on and hold out.
     """
     for index, frame in enumerate(frames):
         check_frame(frame, index, name)
@@ -177,6 +207,7 @@ def usable_frames(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list
             f"{name} has {len(bulk)} frames to train on, too few to hold one out and resample the others",
             fix=f"give at least {MIN_FRAMES} frames, two or more of a kind; 10 supercells are a fair start",
         )
+    _refuse_repeats(frames, name)
     bare = [index for index, frame in enumerate(frames) if frame.kind != "atom" and frame.forces is None]
     if bare:
         raise InputError(
@@ -186,14 +217,25 @@ def usable_frames(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list
     return bulk, atoms
 
 
+def _refuse_repeats(frames: Sequence[Frame], name: str) -> None:
+    first: dict[str, int] = {}
+    for index, frame in enumerate(frames):
+        known = first.setdefault(frame_identity(frame.cell, frame.positions, frame.symbols, ""), index)
+        if known != index and frame.kind != "atom":
+            raise InputError(
+                f"frames {known} and {index} of {name} are the same configuration: the potential would be tested on "
+                "what it was trained on",
+                fix=f"leave one out; `hashigo frames merge {name} -o NEW` does",
+            )
+
+
 def train_committee(
     frames: Sequence[Frame], parameters: Any, settings: Mapping[str, Any], job: Job | None = None
 ) -> Training:
-    """Fit the mean model and the members; all are ridge regressions on one design matrix.
+    """Fit the mean model, a ridge regression, and draw the members from its posterior.
 
-    The penalty minimises the error of a cross-validation over the training frames, so that those held out
-    stay unseen. Members are fitted, with the same penalty, to training frames drawn with replacement, each
-    kind among its own.
+    The penalty minimises the error of a cross-validation over the training frames, and the same folds calibrate the
+    uncertainty, so that those held out stay unseen.
 
     Args:
         frames: frames to train on and to hold out.
@@ -201,7 +243,7 @@ def train_committee(
         settings: complete, of `check_settings`.
         job: told of the progress.
     """
-    total = len(frames) + settings["members"] + 1
+    total = len(frames) + 2
 
     def tell(done: int, text: str) -> None:
         if job is not None:
@@ -215,108 +257,34 @@ def train_committee(
         kind: float(settings[f"{name}_weight"]) for kind, name in enumerate(("energy", "force", "stress"))
     }
     design = design_matrix(frames, parameters, weights, lambda done: tell(done, "features of the frames"))
-    regression = Ridge(design, train)
-    scores = regression.cross_validate(folds)
+    scores = Ridge(design, train).cross_validate(folds)
     ridge = float(RIDGES[np.argmin(scores)])
-    mean = regression.fit(ridge)
-    members = []
-    for index in range(settings["members"]):
-        tell(len(frames) + index + 1, "members of the committee")
-        members.append(regression.fit(ridge, resample(kinds, train, generator)))
-    return Training(design, train, test, ridge, scores, mean, np.array(members))
+    tell(len(frames), "calibration of the uncertainty")
+    calibration = calibrate_committee(design, folds, ridge)
+    tell(len(frames) + 1, "members of the committee")
+    posterior = LinearPosterior(design, train, ridge)
+    members = posterior.draw(settings["members"], generator, calibration.factor)
+    return Training(design, train, test, ridge, scores, posterior, calibration, members)
 
 
-def held_out_error(training: Training, kind: int) -> float | None:
-    """Root-mean-square error of the mean model on the frames held out.
+def check_fit(training: Training) -> None:
+    """Refuse a fit that diverged: one that is worse on frames held out than no forces at all.
 
     Args:
         training: the committee.
-        kind: number ENERGY, FORCE or STRESS.
 
-    Returns:
-        eV/atom, eV/Å or GPa; None where no frame held out has the value.
+    Raises:
+        WorkerError: with both numbers.
     """
-    rows = training.design.rows(training.test, kind)
-    if not len(rows):
-        return None
-    residual = training.design.features[rows] @ training.mean - training.design.targets[rows]
-    return float(np.sqrt(np.mean(residual**2)) * _PARITY[kind][3])
-
-
-def _write_gate(writer: ResultWriter, error: float | None, limit: float | None) -> None:
-    if limit is None or (error is not None and error <= limit):
-        message = ""
-    elif error is None:
-        message = "no frame held out has forces to judge the potential by"
-    else:
-        message = (
-            f"the potential's force error on held-out frames is {1e3 * error:.1f} meV/Å, "
-            f"above the limit of {1e3 * limit:.1f} meV/Å"
+    rows = training.design.rows(training.test, FORCE)
+    scale = float(np.sqrt(np.mean(training.design.targets[rows] ** 2))) if len(rows) else 0.0
+    # Forces that vanish by symmetry have no scale.
+    if scale < NO_FORCE:
+        return
+    error = float(np.sqrt(np.mean(training.errors(training.test, FORCE) ** 2)))
+    if not error < scale:
+        raise WorkerError(
+            f"the fit diverged: its force error on held-out frames is {error:.3g} eV/Å, and the forces themselves are "
+            f"{scale:.3g} eV/Å",
+            fix="give more frames, or a smaller model (potential.radial_functions, potential.invariant_max_l)",
         )
-    fix = "add reference frames or raise potential.cutoff; or raise potential.max_force_error"
-    writer.gate("held_out_error", message, fix=fix, value=error, limit=limit, unit="eV/Å")
-
-
-def _write_models(writer: ResultWriter, training: Training, parameters: Any) -> None:
-    for name, coefficients in [
-        ("potential/mean", training.mean),
-        *((f"potential/members/{index}", member) for index, member in enumerate(training.members)),
-    ]:
-        writer.array(name, pack_text(polynomial_text(parameters[0], coefficients)), units="dimensionless")
-
-
-def _write_parity(writer: ResultWriter, training: Training, errors: Mapping[int, float | None]) -> None:
-    design = training.design
-    for kind, (name, quantity, unit, factor) in _PARITY.items():
-        error = errors[kind]
-        if error is not None:
-            writer.quantity(quantity, error)
-        for prefix, frames in (("", training.test), ("train_", training.train)):
-            rows = design.rows(frames, kind)
-            votes = design.features[rows] @ training.members.T
-            for what, values in (
-                ("reference", design.targets[rows]),
-                ("predicted", design.features[rows] @ training.mean),
-                ("spread", votes.std(axis=1, ddof=1)),
-            ):
-                writer.array(f"parity/{name}/{prefix}{what}", values * factor, units=unit)
-
-
-def _summary(
-    training: Training,
-    frames: Sequence[Frame],
-    settings: Mapping[str, Any],
-    energies: Mapping[str, float],
-    source: str,
-) -> dict[str, Any]:
-    held_out = set(training.test.tolist())
-    return {
-        "n_features": int(training.design.features.shape[1]),
-        "n_train": len(training.train),
-        "n_test": len(training.test),
-        "members": len(training.members),
-        "alpha": training.ridge,
-        "alpha_selection": f"{FOLDS}-fold cross-validation over training frames, stratified by kind",
-        "alphas": RIDGES.tolist(),
-        "alpha_scores": training.scores.tolist(),
-        "committee": "bootstrap over frames within each kind; committee spread, uncalibrated",
-        "elements": sorted(energies),
-        "atomic_energies": dict(energies),
-        "atomic_energies_source": source,
-        "energies": "parity plots count energies from the free atoms",
-        "row_scales": {"energy_ev_per_atom": SCALES[ENERGY], "force_ev_per_angstrom": SCALES[FORCE],
-                       "stress_ev_per_cubic_angstrom": SCALES[STRESS]},
-        "settings": {key: value for key, value in settings.items() if key != "atomic_energies"},
-        "frames": {
-            kind: {
-                "total": len(members),
-                "held_out": len(held_out & set(members.tolist())),
-                "without_energy": sum(frames[i].energy is None for i in members),
-                "without_forces": sum(frames[i].forces is None for i in members),
-                "without_stress": sum(frames[i].stress is None for i in members),
-            }
-            for kind, members in groups([frame.kind for frame in frames]).items()
-        },
-        # Indices, free atoms not counted: an identity is a hash by which a guessed frame is recognised.
-        "held_out": training.test.tolist(),
-    }  # fmt: skip

@@ -85,6 +85,21 @@ class LinearPosterior(Ridge):
         frames = np.unique(self._frame)
         return np.array([self.fit(self._ridge, resample(kinds, frames, generator)) for _ in range(count)])
 
+    def draw(self, count: int, generator: np.random.Generator, factor: float = 1.0) -> Floats:
+        """Draw members from the posterior.
+
+        Args:
+            count: number of members.
+            generator: source of random numbers.
+            factor: what the distance of a member from the mean is multiplied with, dimensionless.
+
+        Returns:
+            Coefficients, shape (n_members, n_features), eV.
+        """
+        normal = generator.standard_normal((count, self._root.shape[1]))
+        apart = factor * np.sqrt(self._variance) * (normal @ self._root.T) / self._scale
+        return np.asarray(self._coefficients + apart)
+
     def predict(self, features: Floats) -> Floats:
         """Mean prediction.
 

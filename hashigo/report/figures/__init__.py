@@ -47,16 +47,15 @@ PLANNED = (
         "parity",
         "Potential against reference",
         "Predictions of the mean potential against the reference, for frames it was trained on and for frames held "
-        "out; below, their difference. Bars are the spread of the committee, which is not calibrated. Energies count "
-        "from the free atoms.",
+        "out; below, their difference. Bars are the standard uncertainty of a prediction. Energies count from the "
+        "free atoms.",
         potential.parity,
     ),
     Plan(
         "directional-modulus",
         "Stiffness of the crystal by direction",
         "Young's modulus under tension along directions of a plane, the first axis of the plane at 0°, in the "
-        "Cartesian axes of the standardised cell; planes with equal curves are shown once. Bands: committee spread "
-        "(uncalibrated).",
+        "Cartesian axes of the standardised cell; planes with equal curves are shown once. Bands: committee spread.",
         crystal.directional_modulus,
     ),
     Plan(
@@ -72,7 +71,7 @@ PLANNED = (
         "thermal-properties",
         "Harmonic thermal properties",
         "Heat capacity and entropy (left) and vibrational Helmholtz energy (right) at constant volume. Bands: "
-        "committee spread (uncalibrated), often thinner than the line.",
+        "committee spread, often thinner than the line.",
         phonons.thermal_properties,
     ),
     Plan(

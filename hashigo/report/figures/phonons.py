@@ -67,7 +67,7 @@ def bands(results: Results) -> Figure:
 def _spread(axes: Axes, distance: Floats, results: Results, segments: Any) -> None:
     frequency = results.array("phonons", "bands/frequency")
     spread = results.array("phonons", "bands/spread")
-    label = "committee spread (uncalibrated)"
+    label = "committee spread"
     for start, stop in segments:
         rows = slice(start, stop)
         for band, width in zip(frequency[rows].T, spread[rows].T, strict=True):

@@ -65,7 +65,7 @@ def _column(
     # Thousands of points are drawn as a picture inside the figure.
     looks: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("train_", "trained on", {"color": GREY, "marker": ".", "markersize": 2.5}),
-        ("", "held out, with committee spread (uncalibrated)",
+        ("", "held out, with standard uncertainty",
          {"color": COLOURS[1], "marker": "o", "markersize": 3.2, "markerfacecolor": "none"}),
     )  # fmt: skip
     seen: list[Floats] = []

@@ -16,7 +16,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import primitive
 from hashigo.calculators.workers.lattice.elastic import relax, stiffness
 from hashigo.calculators.workers.polynomial import load_committee
-from hashigo.errors import InputError
+from hashigo.errors import InputError, WorkerError
 
 #: Few features and members, so that a test takes a second.
 QUICK = {"members": 2, "cutoff": 4.0, "radial_functions": 3, "invariant_max_l": [2, 2]}
@@ -50,7 +50,9 @@ def test_held_out_errors_are_small_and_told_with_their_units(tersoff_potential: 
         assert note["frames"]["displaced"]["held_out"] == 1
         assert note["frames"]["strained"]["held_out"] == 3
         assert (note["n_train"], note["n_test"], note["members"]) == (15, 4, 4)
-        assert "uncalibrated" in note["committee"]
+        calibration = result.note("calibration")
+        assert set(calibration["scales"]) == {"energy", "force", "stress"}
+        assert calibration["held_out"]["forces"]["rows"] == 3 * (64 + 3 * 8)
         assert result.note("gate")["passed"]
 
 
@@ -71,7 +73,7 @@ def test_parity_of_the_held_out_frames_is_what_the_saved_models_say(
         energies = [one.energy / len(f.symbols) for one, f in zip(said, held_out, strict=True)]
         np.testing.assert_allclose(result.array("parity/energy/predicted"), energies, atol=1e-9)
         spread = np.std([np.concatenate([e.forces.ravel() for e in vote]) for vote in votes], axis=0, ddof=1)
-        np.testing.assert_allclose(result.array("parity/forces/spread"), spread, atol=1e-8)
+        np.testing.assert_allclose(result.array("parity/forces/committee"), spread, atol=1e-8)
         reference = np.concatenate([frame.forces.ravel() for frame in held_out])
         np.testing.assert_allclose(result.array("parity/forces/reference"), reference)
         error = np.sqrt(np.mean((forces - reference) ** 2))
@@ -198,3 +200,50 @@ def test_forces_that_are_not_numbers_are_named(tmp_path: Path, tersoff_frames: l
     with pytest.raises(InputError, match=r"forces of frame 1 of frames\.h5 is not finite"):
         training.run(job)
     assert not job.output.exists()
+
+
+def test_the_same_configuration_twice_is_refused(tmp_path: Path, tersoff_frames: list[Frame]) -> None:
+    again = replace(tersoff_frames[2], energy=0.0, settings="other")
+    with pytest.raises(
+        InputError, match=r"frames 2 and 19 of frames.h5 are the same configuration"
+    ) as caught:
+        train(tmp_path, [*tersoff_frames, again])
+    assert "hashigo frames merge" in caught.value.fix
+
+
+def test_a_fit_that_is_worse_than_no_forces_is_a_named_error(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    generator = np.random.default_rng(0)
+    noise = [replace(f, forces=generator.normal(size=f.forces.shape)) for f in tersoff_frames]  # type: ignore[union-attr]
+    with pytest.raises(
+        WorkerError, match=r"the fit diverged: its force error on held-out frames is [\d.]+ eV/Å"
+    ) as caught:
+        train(tmp_path, noise)
+    assert "potential.radial_functions" in caught.value.fix
+
+
+def test_members_are_drawn_as_far_from_the_mean_as_cross_fitted_errors_ask_for(
+    tersoff_potential: Path,
+) -> None:
+    with ResultReader(tersoff_potential) as result:
+        note = result.note("calibration")
+        error = result.array("parity/forces/reference") - result.array("parity/forces/predicted")
+        inside = np.abs(error) <= result.array("parity/forces/spread")
+        assert note["held_out"]["forces"]["coverage"][0] == pytest.approx(inside.mean())
+        inside = np.abs(error) <= result.array("parity/forces/interval_95")
+        assert note["held_out"]["forces"]["coverage"][1] == pytest.approx(inside.mean())
+        assert note["member_factor"] > 1
+        assert load_committee(tersoff_potential).calibrated is note["calibrated"]
+
+
+def test_too_few_frames_to_calibrate_on_leave_the_spread_uncalibrated(
+    tmp_path: Path, tersoff_frames: list[Frame]
+) -> None:
+    supercells = [frame for frame in tersoff_frames if frame.kind == "displaced"][:2]
+    strained = [frame for frame in tersoff_frames if frame.kind == "strained"][:3]
+    with ResultReader(train(tmp_path, [*supercells, *strained])) as result:
+        note = result.note("calibration")
+    assert note["calibrated"] is False
+    assert "cannot be calibrated on 3 training frames" in note["lacking"]
+    assert note["member_factor"] == 1

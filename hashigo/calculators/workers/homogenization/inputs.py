@@ -20,10 +20,12 @@ class Crystal:
     Attributes:
         stiffness: Voigt, shape (6, 6), GPa.
         members: of each committee member, shape (n_members, 6, 6), GPa; or None.
+        calibrated: whether their spread is.
     """
 
     stiffness: Floats
     members: Floats | None
+    calibrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Conduction:
             dimensionless; None when it is not known.
         converged: whether the single crystal's conductivity is converged.
         median_path: median mean free path, shape (n_temperatures,), nm.
+        calibrated: whether the spread of the committee's modes is.
     """
 
     models: PhononModels
@@ -46,6 +49,7 @@ class Conduction:
     mesh: Floats | None
     converged: bool
     median_path: Floats
+    calibrated: bool = False
 
 
 def read_crystal(reader: ResultReader) -> Crystal:
@@ -63,7 +67,7 @@ def read_crystal(reader: ResultReader) -> Crystal:
         return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))
 
     members = None if record.members is None else symmetric(record.members[:, 0])
-    return Crystal(symmetric(record.value[0]), members)
+    return Crystal(symmetric(record.value[0]), members, record.calibrated)
 
 
 def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Conduction:
@@ -102,7 +106,8 @@ def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Co
     )
     mesh, converged = _mesh_error(reader, wanted)
     path = np.array([median_mean_free_path(models.fine, index) for index in indices])
-    return Conduction(models, tuple(indices), wanted, mesh, converged, path)
+    calibrated = reader.quantity("lattice_thermal_conductivity").calibrated
+    return Conduction(models, tuple(indices), wanted, mesh, converged, path, calibrated)
 
 
 def _read_series(reader: ResultReader, fine: ModeSet) -> MeshModes | None:

@@ -48,17 +48,20 @@ def uncertainty_components(realisations: Floats, members: Floats | None) -> dict
     return parts
 
 
-def _quantity(writer: ResultWriter, name: str, realisations: Floats, members: Floats | None) -> None:
+def _quantity(
+    writer: ResultWriter, name: str, realisations: Floats, members: Floats | None, calibrated: bool
+) -> None:
     writer.quantity(
         name,
         realisations.mean(axis=0),
         components=uncertainty_components(realisations, members),
         members=members,
+        calibrated=calibrated,
         converged=None,
     )
 
 
-def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats) -> None:
+def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats, calibrated: bool = False) -> None:
     """Write effective stiffness, moduli and bounds.
 
     Args:
@@ -66,6 +69,7 @@ def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats) -> N
         found: effective Mandel stiffness, GPa.
         stiffness: of the crystal, Voigt, shape (6, 6), GPa; bounds of Hashin and Shtrikman are written if it
             is cubic.
+        calibrated: whether the spread of the committee is.
     """
     members = found.members
     _quantity(
@@ -73,11 +77,12 @@ def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats) -> N
         "effective_stiffness",
         mandel_to_voigt(found.realisations),
         None if members is None else mandel_to_voigt(members),
+        calibrated,
     )
     moduli = isotropic_moduli(found.realisations)
     of_members = (None, None) if members is None else isotropic_moduli(members)
     for name, value, spread in zip(("bulk", "shear"), moduli, of_members, strict=True):
-        _quantity(writer, f"effective_{name}_modulus", value, spread)
+        _quantity(writer, f"effective_{name}_modulus", value, spread, calibrated)
     upper, lower = isotropic_moduli(found.voigt), isotropic_moduli_of_compliance(found.reuss)
     for place, name in enumerate(("bulk", "shear")):
         writer.array(f"bounds/{name}/voigt", upper[place].mean(), units="GPa")
@@ -109,6 +114,7 @@ def write_thermal(
     conditions: Sequence[Mapping[str, float]],
     mesh: Floats | None,
     converged: bool,
+    calibrated: bool = False,
 ) -> None:
     """Write effective conductivity and its bounds.
 
@@ -119,6 +125,7 @@ def write_thermal(
         mesh: relative uncertainty of the single crystal's conductivity from its mesh, taken where `found` has none
             of its own, shape (n_conditions,), dimensionless; None when it is not known.
         converged: whether the single crystal's conductivity is converged with its mesh, likewise.
+        calibrated: whether the spread of the committee is.
     """
     value = found.realisations.mean(axis=0)
     if found.mesh is not None:
@@ -134,6 +141,7 @@ def write_thermal(
         conditions=conditions,
         components=parts,
         members=found.members,
+        calibrated=calibrated,
         converged=converged,
     )
     writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")

@@ -50,6 +50,7 @@ class Result:
         sampling: standard error of the reference's finite number of frames, relative, shape (n_temperatures,),
             dimensionless; None where it is not known.
         resampling: which frames were used and how `sampling` was come by; empty for a potential.
+        calibrated: whether the committee's spread is.
     """
 
     series: MeshSeries
@@ -63,6 +64,7 @@ class Result:
     source: str = "potential"
     sampling: Floats | None = None
     resampling: str = ""
+    calibrated: bool = False
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
             conditions=[{"temperature": t} for t in temperatures],
             components=result.components(),
             members=result.member_values(),
-            calibrated=False,
+            calibrated=result.calibrated,
             converged=series.converged(float(settings["tolerance"])),
             marks=result.marks,
         )

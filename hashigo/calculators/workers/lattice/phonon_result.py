@@ -55,6 +55,7 @@ class Result:
         members: of the committee's members, in their order, each at its own cell.
         reference: at the reference's cell, or a sentence why the frames do not give it; None without frames.
         polar: Born charges that every route has its non-analytic term from; None where they are not known.
+        calibrated: whether the committee's spread is.
     """
 
     structure: Atoms
@@ -63,6 +64,7 @@ class Result:
     members: list[Phonons] = field(default_factory=list)
     reference: ReferenceRoutes | str | None = None
     polar: Polar | None = None
+    calibrated: bool = False
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -113,17 +115,26 @@ def _write_quantities(writer: ResultWriter, result: Result) -> None:
             result.mean.thermal.rows[row],
             [m.thermal.rows[row] for m in result.members],
             conditions,
+            result.calibrated,
             result.marks,
         )
     if result.mean.gamma is not None:
         members = [[m.gamma] for m in result.members if m.gamma is not None]
         _write_quantity(
-            writer, "optical_frequency_gamma", np.array([result.mean.gamma]), members, [{}], result.marks
+            writer,
+            "optical_frequency_gamma",
+            np.array([result.mean.gamma]),
+            members,
+            [{}],
+            result.calibrated,
+            result.marks,
         )
     if result.mean.longitudinal is not None:
         value = np.array([result.mean.longitudinal])
         members = [[m.longitudinal] for m in result.members if m.longitudinal is not None]
-        _write_quantity(writer, "longitudinal_optical_frequency_gamma", value, members, [{}])
+        _write_quantity(
+            writer, "longitudinal_optical_frequency_gamma", value, members, [{}], result.calibrated
+        )
 
 
 def _write_quantity(
@@ -132,13 +143,20 @@ def _write_quantity(
     value: Floats,
     members: Sequence[Any],
     conditions: list[dict[str, float]],
+    calibrated: bool,
     marks: tuple[str, ...] = (),
 ) -> None:
     stack = np.array(members, dtype=float) if members else None
     # One member has no spread.
     parts = {"model": stack.std(axis=0, ddof=1)} if stack is not None and len(stack) > 1 else None
     writer.quantity(
-        name, value, conditions=conditions, members=stack, components=parts, calibrated=False, marks=marks
+        name,
+        value,
+        conditions=conditions,
+        members=stack,
+        components=parts,
+        calibrated=calibrated,
+        marks=marks,
     )
 
 
