@@ -10,7 +10,7 @@ DEMO_AIIDA := $(CURDIR)/.aiida
 # Only root can install Debian packages; others get skips that name what is missing. OpenBLAS makes pw.x some times
 # faster than the reference BLAS that it depends on.
 APT_PACKAGES := quantum-espresso libopenblas0-pthread quantum-espresso-data openmpi-bin libopenmpi-dev chromium chromium-driver \
-  abinit abinit-data
+  abinit abinit-data lammps
 # Only the long tests need these.
 APT_PACKAGES_ALL := cp2k cp2k-data libxc-dev
 

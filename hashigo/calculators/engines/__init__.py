@@ -102,6 +102,7 @@ class Engine:
         fill: settings with what follows from others, e.g. the SHA-256 of files they name.
         check: raises HashigoError when settings or installation cannot serve these elements.
         cost: relative cost of a frame, from (number of atoms, dimensionless); frames are handed out by it.
+        lammps: the same potential in LAMMPS, a `LammpsPair` from (complete settings); None where LAMMPS has none.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Engine:
     fill: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda settings: dict(settings)
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
     cost: Callable[[int], float] = lambda n_atoms: float(n_atoms)
+    lammps: Callable[[Mapping[str, Any]], Any] | None = None
 
     def complete(self, given: Mapping[str, Any], where: str = "reference.settings") -> dict[str, Any]:
         """Check settings and fill in defaults; numbers with units are converted.

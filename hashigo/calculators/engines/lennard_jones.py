@@ -7,7 +7,11 @@ from typing import Any
 
 from hashigo.calculators.engines import Engine, Setting, Workspace
 from hashigo.calculators.engines.frame_calculator import check_positive
+from hashigo.calculators.engines.lammps_pair import LammpsPair
 from hashigo.errors import InputError
+
+#: Where the switch to zero begins, relative to the cut-off.
+SMOOTH_FROM = 0.8
 
 
 def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
@@ -17,7 +21,7 @@ def _calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
         sigma=settings["sigma"],
         epsilon=settings["epsilon"],
         rc=settings["cutoff"],
-        ro=0.8 * settings["cutoff"],
+        ro=SMOOTH_FROM * settings["cutoff"],
         smooth=True,
     )
 
@@ -26,6 +30,16 @@ def _check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
     check_positive("lennard_jones", settings, "sigma", "epsilon", "cutoff")
     if len(elements) > 1:
         raise InputError(f"engine 'lennard_jones' knows one kind of atom only, not {', '.join(elements)}")
+
+
+def _lammps(settings: Mapping[str, Any]) -> LammpsPair:
+    # ASE's switching function is CHARMM's, which LAMMPS has only beside charges; there are none here.
+    cutoff, onset = settings["cutoff"], SMOOTH_FROM * settings["cutoff"]
+    return LammpsPair(
+        style=("lj/charmm/coul/charmm", repr(onset), repr(cutoff)),
+        coefficients=("1", "1", repr(settings["epsilon"]), repr(settings["sigma"])),
+        charged=True,
+    )
 
 
 ENGINE = Engine(
@@ -40,4 +54,5 @@ ENGINE = Engine(
     },
     calculator=_calculator,
     check=_check,
+    lammps=_lammps,
 )

@@ -1,0 +1,326 @@
+"""Molecular dynamics by LAMMPS, for engines whose potential LAMMPS has: the heat flux at constant energy.
+
+A trajectory is equilibrated by a Langevin thermostat and goes on at constant energy, segment by segment: each is one
+start of the program, from the restart file of the one before to the next. What is finished is kept, so that a
+trajectory that was ended takes up its last segment, and ends as if it had never been interrupted.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from hashigo.calculators.engines import Engine
+from hashigo.calculators.engines.lammps_pair import LammpsPair
+from hashigo.calculators.workers.dynamics import lammps_files as files
+from hashigo.calculators.workers.evaluation import free_command
+from hashigo.errors import InputError, MissingComponent, WorkerError
+
+Floats = NDArray[np.float64]
+
+#: Change of the total energy over a trajectory that an integration may make, in units of the mean kinetic energy.
+CONSERVED = 0.05
+#: Difference of potential energies that files of full precision leave, eV an atom.
+SAME_ENERGY = 1e-8
+
+_LOOK = 0.05
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a trajectory is run.
+
+    Attributes:
+        temperature: of the thermostat, K.
+        timestep: fs.
+        equilibration: time with the thermostat, ps.
+        duration: time at constant energy, ps.
+        interval: time between two heat fluxes, fs; a multiple of the time step.
+        segment: time between two restart files, ps.
+        relaxation: time constant of the thermostat, ps.
+    """
+
+    temperature: float
+    timestep: float = 1.0
+    equilibration: float = 20.0
+    duration: float = 500.0
+    interval: float = 10.0
+    segment: float = 20.0
+    relaxation: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"dynamics by LAMMPS with {name} {value}: it must be positive")
+        if abs(self.interval / self.timestep - self.every) > 1e-9 or self.every < 1:
+            raise InputError(
+                f"the heat flux every {self.interval:g} fs is no multiple of the time step of {self.timestep:g} fs",
+                fix=f"give {max(self.every, 1) * self.timestep:g} fs",
+            )
+
+    @property
+    def every(self) -> int:
+        """Count of steps between two heat fluxes."""
+        return round(self.interval / self.timestep)
+
+    @property
+    def segment_steps(self) -> int:
+        """Count of steps of a segment, a multiple of `every`."""
+        wanted = min(self.segment, self.duration) * 1000 / self.interval
+        return max(1, round(wanted)) * self.every
+
+    @property
+    def equilibration_steps(self) -> int:
+        """Count of steps with the thermostat, a multiple of `every`."""
+        return max(1, round(self.equilibration * 1000 / self.interval)) * self.every
+
+    @property
+    def segments(self) -> int:
+        """Count of segments at constant energy; the last may go past the duration."""
+        steps = self.duration * 1000 / self.timestep
+        return max(1, int(np.ceil(steps / self.segment_steps - 1e-9)))
+
+
+@dataclass(frozen=True)
+class FluxSeries:
+    """Heat flux along one trajectory at constant energy.
+
+    Attributes:
+        flux: of the whole cell, shape (n_samples, 3), eV Å/ps.
+        spacing: time between two samples, ps.
+        temperature: mean over the trajectory, K.
+        volume: of the cell, Å^3.
+        drift: change of the total energy over the trajectory by a straight line through it, in units of the mean
+            kinetic energy, dimensionless; its fluctuation, of the order of the time step squared, is not in it.
+        seed: of the first velocities and the thermostat.
+    """
+
+    flux: Floats
+    spacing: float
+    temperature: float
+    volume: float
+    drift: float
+    seed: int
+
+
+def find_program(command: Sequence[str] = ()) -> tuple[str, ...]:
+    """The command line of LAMMPS.
+
+    Args:
+        command: as the site names it; empty to look for `lmp` on the PATH and beside Python.
+
+    Raises:
+        MissingComponent: when there is none.
+    """
+    wanted = tuple(command) or ("lmp",)
+    places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    found = shutil.which(wanted[0], path=places)
+    if found is None:
+        raise MissingComponent(
+            f"program '{wanted[0]}' (LAMMPS) is not installed",
+            fix="install the Debian package lammps, or pip install 'lammps[mpi]'",
+        )
+    return (found, *wanted[1:])
+
+
+def pair_of(engine: Engine, settings: dict[str, object]) -> LammpsPair:
+    """The engine's potential in LAMMPS.
+
+    Args:
+        engine: of the study's reference.
+        settings: complete.
+
+    Raises:
+        InputError: where LAMMPS has no such potential, or its flux is not known.
+    """
+    if engine.lammps is None:
+        raise InputError(
+            f"engine '{engine.name}' has no heat flux: neither virials of single atoms nor a potential of LAMMPS",
+            fix="leave green_kubo out, or take engine tersoff or lennard_jones",
+        )
+    pair: LammpsPair = engine.lammps(settings)
+    return pair
+
+
+def sample(
+    atoms: Atoms,
+    pair: LammpsPair,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    program: Sequence[str] = (),
+    progress: Callable[[float, float], None] = lambda done, total: None,
+    stopped: Callable[[], str] = lambda: "",
+) -> FluxSeries:
+    """Run one trajectory, or what is left of it, and return its heat flux.
+
+    Args:
+        atoms: the supercell, its cell orthogonal and along the axes, lengths in Å.
+        pair: the potential.
+        schedule: of the trajectory.
+        seed: of first velocities and thermostat, 1 or more.
+        folder: where trajectories of all seeds are kept.
+        program: command line of LAMMPS, empty to look for it.
+        progress: told the segments done, dimensionless, and all of them.
+        stopped: why to stop, "" to go on; asked all the time.
+
+    Raises:
+        InputError: when the cell is not orthogonal.
+        MissingComponent: when LAMMPS is not installed.
+        WorkerError: when it fails, energy is not conserved, or the run was stopped; what is finished is kept.
+    """
+    run = _Trajectory(atoms, pair, schedule, seed, Path(folder), find_program(program), stopped)
+    while run.done < schedule.segments:
+        progress(run.done, schedule.segments)
+        run.advance()
+    progress(run.done, schedule.segments)
+    return run.series()
+
+
+def _end_with_parent() -> None:
+    """Have this process killed when its parent ends, or LAMMPS would go on writing into the folder; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
+
+
+class _Trajectory:
+    """The trajectory of one seed: its folder, and what is finished."""
+
+    def __init__(
+        self, atoms: Atoms, pair: LammpsPair, schedule: Schedule, seed: int, folder: Path,
+        program: tuple[str, ...], stopped: Callable[[], str],
+    ) -> None:  # fmt: skip
+        files.check_cell(atoms)
+        if seed < 1:
+            raise InputError(f"seed {seed} of a trajectory by LAMMPS: it must be 1 or more")
+        self._atoms, self._pair, self._schedule, self._seed = atoms, pair, schedule, seed
+        self._program, self._stopped = program, stopped
+        # Another potential, structure or schedule has another folder; only the duration may grow.
+        told = {**vars(schedule), "duration": 0, "segment": schedule.segment_steps}
+        text = json.dumps([pair.signature(), told, files.data_text(atoms, pair)], sort_keys=True)
+        self._folder = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-seed-{seed}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept = self._folder / "flux.npz"
+        self._parts: dict[str, Floats] = {"flux": np.empty((0, 3)), "thermo": np.empty((0, 4))}
+        self.done = -1  # the thermostat is not yet done
+        if self._kept.is_file():
+            with np.load(self._kept) as kept:
+                self._parts = {name: kept[name] for name in self._parts}
+                self.done = int(kept["done"])
+
+    def advance(self) -> None:
+        """Run the next segment and keep its result."""
+        first = self.done < 0
+        for name, text in self._pair.files.items():
+            (self._folder / name).write_text(text, encoding="utf-8")
+        if first:
+            (self._folder / files.DATA).write_text(files.data_text(self._atoms, self._pair), encoding="utf-8")
+            lines = files.equilibration(self._pair, self._schedule, self._seed)
+        else:
+            lines = files.segment(self._pair, self._schedule, self.done)
+        (self._folder / files.SCRIPT).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._start()
+        if not first:
+            self._take()
+        self.done += 1
+        part = self._kept.with_name("part.npz")
+        np.savez(part, done=self.done, flux=self._parts["flux"], thermo=self._parts["thermo"])
+        part.replace(self._kept)
+        files.restart(self._folder, self.done - 1).unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        """Run LAMMPS on the script."""
+        command = [*free_command(self._program), "-in", files.SCRIPT, "-log", files.LOG, "-screen", "none"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with open(self._folder / files.ERRORS, "wb") as errors:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                env=environment,
+                preexec_fn=_end_with_parent,
+            )
+            try:
+                while process.poll() is None:
+                    if why := self._stopped():
+                        raise WorkerError(
+                            f"dynamics of seed {self._seed} was stopped: {why}", fix="run it again"
+                        )
+                    time.sleep(_LOOK)
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+        if process.returncode:
+            raise WorkerError(
+                f"LAMMPS stopped in seed {self._seed} at {self._schedule.temperature:g} K: "
+                f"{files.last_words(self._folder) or f'exit status {process.returncode}'}"
+            )
+
+    def _take(self) -> None:
+        """Read the segment's fluxes and energies, and check them."""
+        thermo = files.read_log(self._folder / files.LOG)
+        start = self._schedule.equilibration_steps + self.done * self._schedule.segment_steps
+        thermo = thermo[thermo[:, 0] > start]
+        if self._pair.flux is None:
+            flux = files.read_fluxes(self._folder / files.FLUXES, start)
+        else:
+            steps, x, v = files.read_snapshots(self._folder / files.SNAPSHOTS, start)
+            energies, flux = self._pair.flux(x, v, self._atoms.cell.lengths(), self._atoms.get_masses())
+            self._compare(dict(zip(steps.tolist(), energies, strict=True)), thermo)
+            (self._folder / files.SNAPSHOTS).unlink()
+        wanted = self._schedule.segment_steps // self._schedule.every
+        if len(flux) != wanted or not np.isfinite(flux).all():
+            raise WorkerError(
+                f"LAMMPS wrote {len(flux)} heat fluxes of seed {self._seed}, expected {wanted} finite ones"
+            )
+        self._parts["flux"] = np.concatenate([self._parts["flux"], flux])
+        self._parts["thermo"] = np.concatenate([self._parts["thermo"], thermo])
+        if self._drift() > CONSERVED:
+            raise WorkerError(
+                f"the total energy of seed {self._seed} has changed by {100 * self._drift():.1f} % of the kinetic one",
+                fix=f"shorten the time step of {self._schedule.timestep:g} fs",
+            )
+
+    def _compare(self, energies: dict[int, float], thermo: Floats) -> None:
+        """The flux's potential must be the one that moved the atoms."""
+        for step, _, potential, _ in thermo:
+            apart = abs(energies.get(int(step), potential) - potential)
+            if apart > SAME_ENERGY * len(self._atoms):
+                raise WorkerError(
+                    f"the heat flux's potential energy at step {int(step)} is {apart:.2g} eV from that of LAMMPS"
+                )
+
+    def _drift(self) -> float:
+        step, _, potential, total = self._parts["thermo"].T
+        slope = np.polyfit(step - step[0], total - total[0], 1)[0]
+        return float(abs(slope) * (step[-1] - step[0]) / (total - potential).mean())
+
+    def series(self) -> FluxSeries:
+        """The flux of all segments that the schedule asks for."""
+        schedule = self._schedule
+        samples = schedule.segments * (schedule.segment_steps // schedule.every)
+        return FluxSeries(
+            flux=self._parts["flux"][:samples],
+            spacing=schedule.interval / 1000,
+            temperature=float(self._parts["thermo"][:, 1].mean()),
+            volume=float(self._atoms.get_volume()),
+            drift=self._drift(),
+            seed=self._seed,
+        )
