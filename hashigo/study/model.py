@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from hashigo.study.dynamics import Dynamics
 from hashigo.study.fields import (
     Count,
     Force,
@@ -20,15 +21,15 @@ from hashigo.study.fields import (
 )
 
 STAGE_NAMES = (
-    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale",
+    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
-    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "mesoscale"
+    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale"
 ]
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL: tuple[str, ...] = ()
+OPTIONAL = ("dynamics",)
 
 
 class Author(Section):
@@ -242,6 +243,9 @@ class Study(Section):
     phonons: Phonons = Field(default_factory=Phonons, description="Harmonic lattice dynamics.")
     conductivity: Conductivity = Field(
         default_factory=Conductivity, description="Lattice thermal conductivity."
+    )
+    dynamics: Dynamics | None = Field(
+        None, description="Molecular dynamics; without this section there is none."
     )
     mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.results import QuantityRecord, ResultReader
@@ -234,6 +235,8 @@ def _part(values: Any, index: tuple[int, ...]) -> float | None:
 
 
 def _condition(name: str, value: float) -> str:
+    if name == "atomic_number":
+        return chemical_symbols[int(value)]
     entry = quantity(name)
     return f"{value:g} {entry.unit}"
 

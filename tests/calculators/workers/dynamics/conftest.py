@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.units import GPa
 from numpy.typing import NDArray
 
 from hashigo.calculators.workers.potential import Evaluation
@@ -41,6 +42,31 @@ class Einstein:
         square = (away**2).sum(axis=1, keepdims=True)
         energy = float((self.spring / 2 * square + self.quartic / 4 * square**2).sum())
         return Evaluation(energy, -(self.spring + self.quartic * square) * away, np.zeros(6))
+
+
+@dataclass
+class ElasticBox:
+    """Atoms that do not feel each other, in a box with energy K V0 ln(V / V0)^2 / 2."""
+
+    volume: float  # Å^3
+    modulus: float  # eV/Å^3
+    elements: tuple[str, ...] = ("Ar",)
+
+    def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation]:
+        """Energy and stress; no forces."""
+        return [self._one(atoms) for atoms in structures]
+
+    def _one(self, atoms: Atoms) -> Evaluation:
+        strain = np.log(atoms.get_volume() / self.volume)
+        stress = self.modulus * self.volume * strain / atoms.get_volume()
+        energy = self.modulus * self.volume * strain**2 / 2
+        return Evaluation(energy, np.zeros((len(atoms), 3)), np.array([stress] * 3 + [0.0] * 3))
+
+
+@pytest.fixture
+def elastic_box(argon: Atoms) -> ElasticBox:
+    """A box of 20 GPa."""
+    return ElasticBox(argon.get_volume(), 20.0 * GPa)
 
 
 @pytest.fixture

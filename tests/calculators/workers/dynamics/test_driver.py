@@ -97,6 +97,23 @@ def test_volumes_of_an_ideal_gas_have_the_isobaric_distribution(argon: Atoms, id
     assert stats.kstest(volumes[::8], exact.cdf).pvalue > 0.01
 
 
+def test_volumes_of_an_elastic_box_under_pressure_have_the_isobaric_distribution(
+    argon: Atoms, elastic_box: Any
+) -> None:
+    conditions = Conditions(
+        600.0, timestep=20.0, relaxation=20.0, pressure=2.0, pressure_relaxation=500.0, bulk_modulus=20.0
+    )
+    taken = segment(elastic_box, argon, thermal_state(argon, 600.0, 1), conditions, steps=6_000, every=25)
+    found = np.array([s.volume for s in taken])[20:]
+    volumes = np.linspace(0.7, 1.3, 4001) * argon.get_volume()
+    energy = elastic_box.modulus * elastic_box.volume * np.log(volumes / elastic_box.volume) ** 2 / 2
+    exponent = (len(argon) - 1) * np.log(volumes) - (energy + 2.0 * units.GPa * volumes) / (KELVIN * 600.0)
+    weight = np.exp(exponent - exponent.max())
+    cumulative = np.cumsum(weight) / weight.sum()
+    assert found.mean() == pytest.approx((weight * volumes).sum() / weight.sum(), rel=0.005)
+    assert stats.kstest(found[::4], lambda v: np.interp(v, volumes, cumulative)).pvalue > 0.01
+
+
 def test_a_run_in_segments_equals_itself_bit_for_bit_wherever_it_is_taken_up(
     argon: Atoms, einstein: Any
 ) -> None:
