@@ -128,9 +128,9 @@ def votes_of(samples: Samples, atoms: Atoms, committee: Committee) -> Votes | No
         Atoms(atoms.get_chemical_symbols(), cell=samples.cells[i], positions=samples.positions[i], pbc=True)
         for i in chosen
     ]
-    told = [model.evaluate(frames) for model in (committee.mean, *committee.members)]
-    energy = np.array([[e.energy for e in row] for row in told])
-    pressure = np.array([[-e.stress[:3].sum() / 3 / GPa for e in row] for row in told])
+    told = committee.evaluate_all(frames)
+    energy = np.array([one.energies for one in told]).T
+    pressure = np.array([-one.stresses[:, :3].sum(axis=1) / 3 / GPa for one in told]).T
     return Votes(
         energy[1:] - energy[0],
         pressure[1:] - pressure[0],

@@ -73,10 +73,8 @@ def _write_box(particles: Any, cells: Floats, step: NDArray[np.int64], time: Flo
     box = particles.create_group("box")
     box.attrs["dimension"] = 3
     box.attrs["boundary"] = np.array(["periodic"] * 3, dtype=h5py.string_dtype("ascii"))
-    if np.ptp(cells, axis=0).max() == 0:
-        box.create_dataset("edges", data=cells[0]).attrs["unit"] = "Angstrom"
-    else:
-        _write_element(box, "edges", cells, "Angstrom", step, time)
+    # The specification lets a fixed cell stand alone, but MDAnalysis reads one for each frame only.
+    _write_element(box, "edges", cells, "Angstrom", step, time)
 
 
 def _write_element(

@@ -35,7 +35,7 @@ def test_the_structure_is_that_of_the_specification(written: Path, samples: Samp
         assert {"author", "creator"} <= set(file["h5md"])
         atoms = file["particles/atoms"]
         assert atoms["box"].attrs["boundary"].tolist() == ["periodic"] * 3
-        np.testing.assert_array_equal(atoms["box/edges"][()], samples.cells[0])
+        np.testing.assert_array_equal(atoms["box/edges/value"][()], samples.cells[::3])
         np.testing.assert_array_equal(atoms["position/value"][()], samples.positions[::3])
         np.testing.assert_array_equal(atoms["position/step"][()], [4, 16, 28, 40, 52])
         np.testing.assert_array_equal(atoms["position/time"][()], 2.0 * atoms["position/step"][()])
@@ -54,3 +54,14 @@ def test_mdanalysis_reads_it(written: Path, samples: Samples) -> None:
         np.testing.assert_allclose(frame.dimensions, [5.4] * 3 + [90] * 3, rtol=1e-6)
     assert read.trajectory[1].time == pytest.approx(0.032)  # ps
     np.testing.assert_allclose(read.trajectory[1].velocities, 1000 * samples.velocities[3], rtol=1e-5)
+
+
+def test_pyh5md_reads_it(written: Path, samples: Samples) -> None:
+    pyh5md = pytest.importorskip("pyh5md", reason="pyh5md is not installed")
+    with pyh5md.File(str(written), "r") as file:
+        atoms = file.particles_group("atoms")
+        position = pyh5md.element(atoms, "position")
+        np.testing.assert_array_equal(position.value[()], samples.positions[::3])
+        assert position.step[1] == 16
+        assert position.time[1] == 32.0
+        assert pyh5md.element(atoms, "species")[:].tolist() == [18] * 4
