@@ -42,3 +42,13 @@ def test_batch_loses_nothing_in_a_kill(require_program):
     assert figures["kept_frames"] >= figures["told_frames"] > 0
     assert all(0 < memory < 300 for pair in figures["rss_mb"].values() for memory in pair)
     assert figures["rate_ratio_1"] > 0
+
+
+@pytest.mark.slow
+def test_a_committee_costs_no_more_than_some_models():
+    pytest.importorskip("pypolymlp")
+    figures = last_line("committee.py", "--models", "small", "--members", "3", "--repeat", "2")["figures"]
+    assert [case["crystal"] for case in figures["cases"]] == ["silicon", "sodium chloride"]
+    for case in figures["cases"]:
+        assert case["committee_cost"] > 0
+        assert max(case["relative_difference"].values()) < 1e-9

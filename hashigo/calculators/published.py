@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -30,6 +29,12 @@ def _polynomial(path: Path) -> Model:
     from hashigo.calculators.workers.polynomial import PolynomialModel  # optional package
 
     return PolynomialModel(path)
+
+
+def _polynomials_together(models: Sequence[Any]) -> Committee:
+    from hashigo.calculators.workers.polynomial import polynomial_committee  # optional package
+
+    return polynomial_committee(models)
 
 
 def _count_from_free_atoms(content: bytes) -> bytes:
@@ -52,16 +57,18 @@ class Kind:
         suffix: of its files.
         library: Python package that evaluates it.
         load: a model from a file.
+        gather: a committee from the mean model and the members.
         without_energies: content of a file without the energies of free atoms, which are the reference's.
     """
 
     suffix: str
     library: str
     load: Callable[[Path], Model]
+    gather: Callable[[Sequence[Any]], Committee]
     without_energies: Callable[[bytes], bytes]
 
 
-KINDS = {"polynomial": Kind(".yaml", "pypolymlp", _polynomial, _count_from_free_atoms)}
+KINDS = {"polynomial": Kind(".yaml", "pypolymlp", _polynomial, _polynomials_together, _count_from_free_atoms)}
 
 
 class PublishedPotential(Calculator):
@@ -69,7 +76,7 @@ class PublishedPotential(Calculator):
 
     With a committee, `results` holds also `energy_spread` (eV), `forces_spread` (shape (n_atoms, 3), eV/Å) and
     `stress_spread` (shape (6,), eV/Å^3): standard deviations over the members, uncalibrated unless the card says
-    otherwise.
+    otherwise. `committee` evaluates many structures by all models.
 
     Args:
         committee: mean model, and members for the spread; without members there is none.
@@ -80,7 +87,7 @@ class PublishedPotential(Calculator):
 
     def __init__(self, committee: Committee, card: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._committee = committee
+        self.committee = committee
         self.card = dict(card)
 
     def calculate(
@@ -96,18 +103,18 @@ class PublishedPotential(Calculator):
                 f"{self.atoms.get_chemical_formula()} is not periodic in three directions, as the potential needs it",
                 fix="give it a cell, wider than twice the cut-off where it is to stand alone, and set pbc=True",
             )
-        mean = self._committee.mean.evaluate([self.atoms])[0]
+        votes = self.committee.evaluate_all([self.atoms])[0] if self.committee.members else None
+        mean = votes.mean if votes else self.committee.mean.evaluate([self.atoms])[0]
         self.results = {
             "energy": mean.energy,
             "free_energy": mean.energy,
             "forces": mean.forces,
             "stress": mean.stress,
         }
-        votes = [member.evaluate([self.atoms])[0] for member in self._committee.members]
         if votes:
-            for name in ("energy", "forces", "stress"):
-                values = np.array([getattr(vote, name) for vote in votes])
-                self.results[f"{name}_spread"] = values.std(axis=0, ddof=1)
+            self.results["energy_spread"] = votes.energy_spread
+            self.results["forces_spread"] = votes.component_force_spread
+            self.results["stress_spread"] = votes.component_stress_spread
 
 
 def load_potential(folder: str | Path, *, committee: bool = False) -> PublishedPotential:
@@ -138,7 +145,7 @@ def load_potential(folder: str | Path, *, committee: bool = False) -> PublishedP
                 f"{CARD} in '{folder}' names {', '.join(card['elements'])}, its files {', '.join(model.elements)}",
                 fix="get the folder again from where it was published",
             )
-    return PublishedPotential(Committee(models[0], tuple(models[1:])), card)
+    return PublishedPotential(kind.gather(models), card)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

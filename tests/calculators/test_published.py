@@ -61,13 +61,14 @@ def test_the_calculator_says_what_the_committee_says(folder, texts):
     atoms = rattled()
     atoms.calc = load_potential(folder, committee=True)
     mean, *votes = [PolynomialModel(text).evaluate([atoms])[0] for text in texts]
-    assert atoms.get_potential_energy() == mean.energy
-    np.testing.assert_array_equal(atoms.get_forces(), mean.forces)
-    np.testing.assert_array_equal(atoms.get_stress(), mean.stress)
+    close = {"rtol": 1e-10, "atol": 1e-12}
+    assert atoms.get_potential_energy() == pytest.approx(mean.energy, rel=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), mean.forces, **close)
+    np.testing.assert_allclose(atoms.get_stress(), mean.stress, **close)
     spread = atoms.calc.results
-    assert spread["energy_spread"] == np.std([v.energy for v in votes], ddof=1) > 0
-    np.testing.assert_array_equal(spread["forces_spread"], np.std([v.forces for v in votes], axis=0, ddof=1))
-    np.testing.assert_array_equal(spread["stress_spread"], np.std([v.stress for v in votes], axis=0, ddof=1))
+    assert spread["energy_spread"] == pytest.approx(np.std([v.energy for v in votes], ddof=1), rel=1e-9)
+    for name, values in (("forces", [v.forces for v in votes]), ("stress", [v.stress for v in votes])):
+        np.testing.assert_allclose(spread[f"{name}_spread"], np.std(values, axis=0, ddof=1), **close)
 
 
 def test_without_committee_there_is_no_spread(folder):

@@ -171,6 +171,16 @@ def pack_text(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
+def polynomial_committee(models: Sequence[PolynomialModel], calibrated: bool = False) -> Committee:
+    """Put a mean model and members together; they are evaluated at once where their features allow it.
+
+    Args:
+        models: the mean model, then the members.
+        calibrated: whether the members' spread was scaled, and judged on frames held out.
+    """
+    return Committee(models[0], tuple(models[1:]), PolynomialCommittee(models), calibrated)
+
+
 def load_committee(path: Path) -> Committee:
     """Read the mean model and the members of a potential file.
 
@@ -190,8 +200,7 @@ def load_committee(path: Path) -> Committee:
         names = ["potential/mean", *(f"potential/members/{index}" for index in range(count))]
         texts = [bytes(reader.array(name).tobytes()).decode() for name in names]
         calibrated = bool((reader.note("calibration") or {}).get("calibrated"))
-    models = [PolynomialModel(text) for text in texts]
-    return Committee(models[0], tuple(models[1:]), PolynomialCommittee(models), calibrated)
+    return polynomial_committee([PolynomialModel(text) for text in texts], calibrated)
 
 
 def committee_for(

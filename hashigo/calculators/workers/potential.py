@@ -84,14 +84,19 @@ class CommitteeEvaluation:
         return float(self._deviation(self.energies))
 
     @property
+    def component_force_spread(self) -> Floats:
+        """Spread of each component of the force on each atom, shape (n_atoms, 3), eV/Å."""
+        return np.asarray(self._deviation(self.forces))
+
+    @property
     def atom_force_spread(self) -> Floats:
         """Spread of the force on each atom, root of the sum over x, y, z of the variances; shape (n_atoms,), eV/Å."""
-        return np.asarray(np.linalg.norm(self._deviation(self.forces), axis=-1))
+        return np.asarray(np.linalg.norm(self.component_force_spread, axis=-1))
 
     @property
     def force_spread(self) -> float:
         """Root-mean-square spread of all components of forces, eV/Å."""
-        return float(np.sqrt(np.mean(self._deviation(self.forces) ** 2)))
+        return float(np.sqrt(np.mean(self.component_force_spread**2)))
 
     @property
     def component_stress_spread(self) -> Floats:
@@ -101,7 +106,7 @@ class CommitteeEvaluation:
     @property
     def stress_spread(self) -> float:
         """Root-mean-square spread of the six components of the stress, eV/Å^3."""
-        return float(np.sqrt(np.mean(self._deviation(self.stresses) ** 2)))
+        return float(np.sqrt(np.mean(self.component_stress_spread**2)))
 
     def _deviation(self, values: Floats) -> Any:
         if len(values) < 3:

@@ -32,6 +32,7 @@ def test_spreads_are_standard_deviations_of_the_members() -> None:
     found = CommitteeEvaluation(energies, forces, stresses)
     assert found.energy_spread == pytest.approx(np.std(energies[1:], ddof=1))
     variances = np.var(forces[1:], axis=0, ddof=1)
+    np.testing.assert_allclose(found.component_force_spread, np.sqrt(variances))
     np.testing.assert_allclose(found.atom_force_spread, np.sqrt(variances.sum(axis=1)))
     assert found.force_spread == pytest.approx(np.sqrt(variances.mean()))
     np.testing.assert_allclose(found.component_stress_spread, np.std(stresses[1:], axis=0, ddof=1))
