@@ -31,6 +31,10 @@ def study_page() -> str:
         sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
     )
     sections.append(("reference.sampling", sampling))
+    potential = sections[[name for name, _ in sections].index("potential")][1]
+    sections += [
+        ("potential.search", model) for model in _models(potential.model_fields["search"].annotation)
+    ]
     for name, model in sections:
         lines += ["", f"## `{name}`" if name else "## Top level", "", model.__doc__.splitlines()[0], ""]
         lines += ["| key | default | meaning |", "|---|---|---|"]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hashigo.workflows.method import first_principles, label, reference_frames
-from hashigo.workflows.results import result_rows, rounded, table_lines
+from hashigo.workflows.results import chosen_model, model_text, result_rows, rounded, table_lines
 from hashigo.workflows.stage import stages
 
 NOTE = """\
@@ -43,4 +43,7 @@ def print_table(run: Any) -> None:
     click.echo("\n".join(row.rstrip() for row in text.getvalue().splitlines()))
     if truth:
         click.echo(f"reference: {truth}; so is every number above")
+    search = chosen_model(run)
+    if search:
+        click.echo(f"model of the potential: {model_text(search)}")
     click.echo(NOTE, file=sys.stdout)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import middle, unit_text
+from hashigo.workflows.results import model_text
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,13 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         results: of the run.
         titles: of its stages, by name.
     """
-    found = [*_training(results), *_phonons(results), *_conductivity(results), *_knudsen(results)]
+    found = [
+        *_search(results),
+        *_training(results),
+        *_phonons(results),
+        *_conductivity(results),
+        *_knudsen(results),
+    ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
 
 
@@ -147,6 +154,20 @@ def _training(results: Results) -> Iterator[tuple[str, str, str]]:
             f"{note.get('n_train')} frames; {note.get('n_test')} held out"
         )
         yield "potential", "committee", text
+
+
+def _search(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("potential_search", "search")
+    if not note:
+        return
+    chosen, best = int(note["chosen"]), int(note["best"])
+    forces = 1e3 * results.array("potential_search", "search/force_error")
+    features = results.array("potential_search", "search/n_features")
+    text = (
+        f"{model_text(note)}; {features[chosen]} coefficients and a cross-validated force error of "
+        f"{forces[chosen]:.3g} meV/Å, the best one {features[best]} and {forces[best]:.3g} meV/Å"
+    )
+    yield "potential", "choice of the model", text
 
 
 def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:

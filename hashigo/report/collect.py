@@ -24,7 +24,7 @@ from hashigo.report.content import (
 )
 from hashigo.report.figures import Results, draw_all
 from hashigo.workflows.method import first_principles, reference_frames
-from hashigo.workflows.results import result_rows, stage_results, table_lines
+from hashigo.workflows.results import further_results, result_rows, stage_results, table_lines
 from hashigo.workflows.stage import GATE_EXIT, stages
 
 #: Exit status of a run that a signal stopped.
@@ -42,7 +42,7 @@ def collect_content(node: Any) -> ReportContent:
     graph = collect(node)
     titles = {name: stage.title for name, stage in stages().items()}
     with ExitStack() as stack:
-        found = stage_results(node)
+        found = {**stage_results(node), **further_results(node)}
         results = Results({name: stack.enter_context(data.reader()) for name, data in found.items()})
         every = gates(results, titles)
         reported = checks(results, titles)

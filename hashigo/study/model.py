@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -19,6 +19,7 @@ from hashigo.study.fields import (
     Section,
     Temperature,
 )
+from hashigo.study.search import SearchField, check_search
 
 STAGE_NAMES = (
     "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale",
@@ -120,6 +121,11 @@ class Potential(Section):
     max_force_error: Force = Field(
         0.05, gt=0, description="Gate: largest root-mean-square force error on held-out frames, eV/Å."
     )
+    search: SearchField = Field(
+        cast(Any, False),
+        description="Whether cross-validation chooses the model before the training: false, true (a small grid), or "
+        "the grid.",
+    )
 
     @model_validator(mode="after")
     def _committee(self) -> Potential:
@@ -130,6 +136,7 @@ class Potential(Section):
                 f"invariant_max_l needs one number for each order from 2 to {self.invariant_order}, "
                 f"that is {self.invariant_order - 1}"
             )
+        check_search(self.search, self.invariant_order)
         return self
 
 

@@ -9,7 +9,7 @@ from aiida.orm import Bool, Data, Dict, Float, Str, StructureData
 from aiida.plugins import WorkflowFactory
 
 from hashigo.calculators.data import FramesData
-from hashigo.workflows.stage import Stage, job_failure, stages_of
+from hashigo.workflows.stage import Stage, job_failure, stages, stages_of
 
 
 class MultiscaleWorkChain(WorkChain):
@@ -76,6 +76,9 @@ class MultiscaleWorkChain(WorkChain):
             process = self.ctx[name]
             if "result" in process.outputs:
                 self.out(f"stages.{name}", process.outputs.result)
+            for output in stages()[name].further:
+                if output in process.outputs:
+                    self.out(f"stages.{name}_{output}", process.outputs[output])
             if process.is_finished_ok:
                 self.ctx.finished.append(name)
             else:

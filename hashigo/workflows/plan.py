@@ -31,7 +31,7 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
 def _jobs(stage: Stage, prepared: Prepared) -> int:
     if stage.name == "reference":
         return _reference_jobs(prepared)
-    return 1 if stage.task else 0
+    return stage.jobs(prepared.content) if stage.task else 0
 
 
 def _reference_jobs(prepared: Prepared) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,38 @@ def stage_results(run: Any) -> dict[str, QuantitiesData]:
     return {name: outputs[name] for name in _ordered(outputs) if isinstance(outputs[name], QuantitiesData)}
 
 
+def further_results(run: Any) -> dict[str, QuantitiesData]:
+    """Result nodes that stages handed on beside their own, by STAGE_OUTPUT."""
+    from hashigo.workflows.stage import stages
+
+    outputs = run.outputs.stages if "stages" in run.outputs else {}
+    names = [f"{name}_{output}" for name, stage in stages().items() for output in stage.further]
+    return {name: outputs[name] for name in names if name in outputs}
+
+
+def chosen_model(run: Any) -> dict[str, Any] | None:
+    """Which model a search has chosen, of how many and by what rule; None without a search."""
+    found = further_results(run)
+    if "potential_search" not in found:
+        return None
+    with found["potential_search"].reader() as reader:
+        return dict(reader.note("search"))
+
+
+def model_text(search: Mapping[str, Any]) -> str:
+    """The choice of a search in words.
+
+    Args:
+        search: of `chosen_model`.
+    """
+    chosen = search["parameters"]
+    angular = ", ".join(map(str, chosen["invariant_max_l"]))
+    return (
+        f"cut-off {chosen['cutoff']:g} Å, {chosen['radial_functions']} radial functions, angular numbers up to "
+        f"({angular}), power {chosen['max_power']}: {search['rule']}, of {search['candidates']}"
+    )
+
+
 def _ordered(outputs: Any) -> list[str]:
     from hashigo.workflows.stage import stages
 
@@ -75,6 +108,7 @@ def results_content(run: Any) -> dict[str, Any]:
     return {
         "study": run.inputs.study.get_dict(),
         "reference": method,
+        "search": chosen_model(run),
         # Also beside each number: rows are taken out of here and handed on alone.
         "results": [
             {**row.as_json(), "first_principles": method["first_principles"]} for row in result_rows(run)

@@ -35,6 +35,8 @@ class Stage:
         needs: what it will need, in words, for `plan`.
         gates: further stages that must have held before it is worth starting.
         wanted: whether a study (as a mapping) asks for it; None where every study does.
+        jobs: count of worker jobs it runs for a study (as a mapping), where it runs any.
+        further: outputs that are handed on beside its result, as STAGE_OUTPUT.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Stage:
     needs: Callable[[Mapping[str, Any]], str] = lambda study: ""
     gates: tuple[str, ...] = ()
     wanted: Callable[[Mapping[str, Any]], bool] | None = None
+    jobs: Callable[[Mapping[str, Any]], int] = lambda study: 1
+    further: tuple[str, ...] = ()
 
     @property
     def after(self) -> set[str]:
@@ -125,12 +129,15 @@ class WorkerStage(WorkChain):
         """
         return cls.RANKS
 
+    def job_parameters(self) -> Dict:
+        """Parameters of the job."""
+        return self.inputs.parameters
+
     def submit_job(self) -> ToContext:
         """Start the worker."""
-        ranks = self.most_ranks(self.inputs.parameters.get_dict())
-        inputs = worker_inputs(
-            self.inputs.site.value, self.TASK, self.inputs.parameters, dict(self.inputs.files), ranks
-        )
+        parameters = self.job_parameters()
+        ranks = self.most_ranks(parameters.get_dict())
+        inputs = worker_inputs(self.inputs.site.value, self.TASK, parameters, dict(self.inputs.files), ranks)
         return ToContext(job=self.submit(WorkerCalculation, **inputs))
 
     def take_result(self) -> ExitCode | None:

@@ -49,6 +49,23 @@ def write_potential(path):
         )
 
 
+def write_search(path):
+    """Three models, the middle one chosen."""
+    with ResultWriter(path, task="hyperparameters", task_version=1) as writer:
+        values = {
+            "cutoff": [4.0, 5.0, 6.0], "radial_functions": [5, 5, 5], "max_power": [2, 2, 2],
+            "invariant_max_l": [[4, 4], [4, 4], [8, 8]], "n_features": [141, 141, 411],
+            "cost": [1e4, 2e4, 6e4], "ridge": [1e-6] * 3,
+            "weighted_error": [0.4, 0.21, 0.2], "weighted_error_standard_error": [0.02] * 3,
+            "force_error": [3e-3, 1.3e-3, 1.25e-3], "force_error_standard_error": [1e-4] * 3,
+        }  # fmt: skip
+        for name, array in values.items():
+            writer.array(f"search/{name}", array, units="eV/Å" if "force" in name else "dimensionless")
+        parameters = {"cutoff": 5.0, "radial_functions": 5, "max_power": 2, "invariant_max_l": [4, 4]}
+        note = {"chosen": 1, "best": 2, "candidates": 3, "folds": 5, "rule": "the cheapest of the best"}
+        writer.note("search", {**note, "parameters": parameters})
+
+
 def write_elasticity(path):
     members = np.array([[cubic(142 + d, 75, 69)] for d in (-1.0, 0.0, 1.0)])
     with ResultWriter(path, task="elasticity", task_version=1) as writer:
@@ -142,6 +159,7 @@ def write_mesoscale(path):
 
 WRITERS = {
     "potential": write_potential,
+    "potential_search": write_search,
     "elasticity": write_elasticity,
     "phonons": write_phonons,
     "conductivity": write_conductivity,

@@ -16,6 +16,7 @@ from hashigo.report.figures.style import axis_label, evenly, isotropic, look, mi
 
 OF_STAGE = {
     "potential": {"parity"},
+    "potential_search": {"search"},
     "elasticity": {"directional-modulus"},
     "phonons": {"bands", "thermal-properties"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
@@ -67,6 +68,10 @@ def test_drawing_leaves_matplotlib_as_it_was(results):
         assert matplotlib.rcParams["svg.fonttype"] == "path"
 
 
+def plan_of(name):
+    return next(plan for plan in PLANNED if plan.name == name)
+
+
 def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
@@ -90,14 +95,28 @@ def test_one_mesh_has_no_series_and_no_uncertainty(tmp_path):
     with ResultReader(tmp_path / "k.h5") as reader:
         pictures = draw_all(Results({"conductivity": reader}))
         assert [picture.name for picture in pictures] == ["kappa-temperature"]
-        assert "uncertainty not known" in texts(PLANNED[4].draw(Results({"conductivity": reader})))
+        assert "uncertainty not known" in texts(
+            plan_of("kappa-temperature").draw(Results({"conductivity": reader}))
+        )
 
 
 def test_parity_says_its_error_and_the_uncertainty_of_a_prediction(results):
-    said = texts(PLANNED[0].draw(results))
+    said = texts(plan_of("parity").draw(results))
     assert "RMSE" in said
     assert "standard uncertainty" in said
     assert "2 meV/Å" in said
+
+
+def test_the_search_marks_what_was_chosen(results):
+    figure = plan_of("search").draw(results)
+    said = texts(figure)
+    assert "chosen" in said
+    assert "best + one standard error" in said
+    for axes, height in zip(figure.axes, (1.3, 0.21), strict=True):
+        mark = next(line for line in axes.lines if line.get_label() == "chosen")
+        assert mark.get_xydata().tolist() == [[20.0, height]]
+    rule = next(line for line in figure.axes[1].lines if "standard error" in str(line.get_label()))
+    assert list(rule.get_ydata()) == [pytest.approx(0.22)] * 2
 
 
 def test_youngs_modulus_of_a_cubic_crystal_along_its_axes():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from hashigo.errors import InputError
-from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential
+from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential, search
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import svg
 
@@ -43,6 +43,15 @@ class Picture:
 
 
 PLANNED = (
+    Plan(
+        "search",
+        "Choice of the potential's model",
+        "Cross-validated error of each model that was tried against the cost of evaluating it, estimated from its "
+        "size; bars are one standard error over the folds. Left, force components; right, the error by which models "
+        "are judged, of energies, forces and stress in units of their scales. Chosen is the cheapest model below the "
+        "dashed line, one standard error above the best. Errors of forces do not rank those of properties.",
+        search.search,
+    ),
     Plan(
         "parity",
         "Potential against reference",
