@@ -34,6 +34,10 @@ RUNAWAY = 20.0
 COLD = 300.0
 
 
+class RanAway(WorkerError):
+    """A trajectory became far hotter than asked for."""
+
+
 @dataclass(frozen=True)
 class Conditions:
     """What an ensemble is held at.
@@ -182,7 +186,7 @@ def segment(
         The state after the last step.
 
     Raises:
-        WorkerError: when the trajectory ran away.
+        RanAway: when the trajectory became far too hot.
     """
     moving, generator = _restored(model, atoms, state)
     integrator = _integrator(moving, conditions, generator)
@@ -242,7 +246,7 @@ def _snapshot(moving: Atoms, step: int, conditions: Conditions, exchanged: float
     kinetic = float(moving.get_kinetic_energy())
     temperature = 2 * kinetic / ((3 * len(moving) - 3) * units.kB)
     if not np.isfinite(temperature) or temperature > RUNAWAY * max(conditions.temperature, COLD):
-        raise WorkerError(
+        raise RanAway(
             f"the dynamics of {moving.get_chemical_formula()} at {conditions.temperature:g} K ran away: "
             f"after {step} steps it has {temperature:.3g} K",
             fix="make the time step shorter, or add reference frames as hot as that",
@@ -312,7 +316,7 @@ def trajectory(
 
     Raises:
         InputError: when a condition makes no sense.
-        WorkerError: when the trajectory ran away.
+        RanAway: when the trajectory became far too hot.
     """
     conditions = Conditions(temperature, timestep, thermostat, pressure=pressure, bulk_modulus=bulk_modulus)
     state = thermal_state(atoms, temperature, seed)

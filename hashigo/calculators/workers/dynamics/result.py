@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from hashigo.calculators.workers.dynamics.averages import (
     pressure_of,
 )
 from hashigo.calculators.workers.dynamics.equation_of_state import FEWEST, fit
+from hashigo.calculators.workers.dynamics.guard import Departure, excesses
 from hashigo.calculators.workers.dynamics.h5md import write_h5md
 from hashigo.calculators.workers.dynamics.motion import velocity_spectrum
+from hashigo.calculators.workers.extrapolation import write_outside
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import PrimitiveCell
 
@@ -43,33 +46,66 @@ MODEL_PART = (
 )
 
 
-def write(
-    job: Job, cell: Atoms, settings: Mapping[str, Any], step: float, outcomes: Sequence[Outcome]
-) -> None:
+@dataclass(frozen=True)
+class Run:
+    """What came of a job.
+
+    Attributes:
+        cell: relaxed conventional cell; lengths in Å.
+        settings: complete, of `check_settings`.
+        step: time step, fs.
+        calibrated: whether the committee's spread is.
+        outcomes: of the trajectories that came to their end.
+        departures: of those that left the region in which the potential was trained.
+    """
+
+    cell: Atoms
+    settings: Mapping[str, Any]
+    step: float
+    calibrated: bool
+    outcomes: Sequence[Outcome]
+    departures: Sequence[Departure]
+
+    @property
+    def supercell(self) -> Atoms:
+        """The cell as often as it was repeated; lengths in Å."""
+        return self.cell.repeat(tuple(self.settings["supercell"]))
+
+    @property
+    def repeats(self) -> int:
+        """Number of conventional cells in the supercell."""
+        return len(self.supercell) // len(self.cell)
+
+    @property
+    def by_temperature(self) -> dict[float, list[Outcome]]:
+        """Outcomes by their temperature, rising, K."""
+        return _by(self.outcomes, "temperature")
+
+
+def write(job: Job, run: Run) -> None:
     """Write the result file of the job.
 
     Args:
         job: gives the path.
-        cell: relaxed conventional cell; lengths in Å.
-        settings: complete, of `check_settings`.
-        step: time step, fs.
-        outcomes: of all trajectories.
+        run: what came of it.
     """
-    supercell = cell.repeat(tuple(settings["supercell"]))
-    repeats = len(supercell) // len(cell)
+    degrees = 3 * len(PrimitiveCell.of(run.cell).atoms)
     with ResultWriter(job.output, task="dynamics", task_version=TASK_VERSION) as writer:
-        if settings["ensemble"] == "npt":
-            _write_breathing(writer, outcomes, settings, repeats)
+        _write_gate(writer, run)
+        writer.note("dynamics", _summary(run))
+        if run.settings["ensemble"] == "npt":
+            states = {t: breathing(group) for t, group in run.by_temperature.items()}
+            _write_states(writer, run, states)
         else:
-            _write_pressures(writer, outcomes, settings, repeats)
-        _write_diffusion(writer, outcomes, supercell)
-        for temperature, group in _by(outcomes, "temperature").items():
+            _write_pressures(writer, run)
+        _write_diffusion(writer, run)
+        for temperature, group in run.by_temperature.items():
             motions = [o.motion for o in group if o.motion is not None]
-            _write_motion(writer, f"{temperature:g}K", motions, 3 * len(PrimitiveCell.of(cell).atoms))
-        for outcome in outcomes:
+            if motions:
+                _write_motion(writer, f"{temperature:g}K", motions, degrees)
+        for outcome in run.outcomes:
             if len(outcome.samples.positions):
-                _write_trajectory(writer, outcome, supercell, settings, step)
-        writer.note("dynamics", _summary(settings, step, outcomes, supercell))
+                _write_trajectory(writer, run, outcome)
 
 
 def _by(outcomes: Sequence[Outcome], name: str) -> dict[float, list[Outcome]]:
@@ -78,51 +114,46 @@ def _by(outcomes: Sequence[Outcome], name: str) -> dict[float, list[Outcome]]:
     return {v: [o for o in outcomes if getattr(o.trajectory, name) == v] for v in values}
 
 
-def _write_pressures(
-    writer: ResultWriter, outcomes: Sequence[Outcome], settings: Mapping[str, Any], repeats: int
-) -> None:
-    conditions, rows, states, absent = [], [], {}, {}
-    for temperature, group in _by(outcomes, "temperature").items():
+def _write_gate(writer: ResultWriter, run: Run) -> None:
+    temperatures = sorted({one.trajectory.temperature for one in run.departures})
+    where = "molecular dynamics at " + ", ".join(f"{temperature:g} K" for temperature in temperatures)
+    write_outside(writer, [one.atoms for one in run.departures], excesses(run.departures), where)
+
+
+def _write_pressures(writer: ResultWriter, run: Run) -> None:
+    conditions, rows, states, absent, deviations = [], [], {}, {}, [0.0]
+    for temperature, group in run.by_temperature.items():
         pressures = [pressure_of(of_cell) for of_cell in _by(group, "volume").values()]
         for p in pressures:
-            conditions.append({"temperature": temperature, "cell_volume": round(p.volume / repeats, 6)})
+            conditions.append({"temperature": temperature, "cell_volume": round(p.volume / run.repeats, 6)})
             rows.append(Estimate(float(p.mean.value), float(p.mean.error), p.members))
-        _write_curve(writer, f"{temperature:g}K", pressures, repeats)
-        found = equation_of_state(pressures, float(settings["pressure"]))
-        if found is None:
-            few = (
-                f"fewer than {FEWEST} volumes"
-                if len(pressures) < FEWEST
-                else "the pressure is not reached near them"
-            )
-            absent[f"{temperature:g}"] = few
-        else:
+            deviations.append(p.deviation)
+        _write_curve(writer, f"{temperature:g}K", pressures, run.repeats)
+        found = equation_of_state(pressures, float(run.settings["pressure"]))
+        if found is not None:
             states[temperature] = found
-    _write_estimates(writer, "pressure", conditions, rows)
-    if states:
-        marks = () if all(inside for *_, inside in states.values()) else ("beyond the volumes sampled",)
-        _write_states(writer, {t: s[:2] for t, s in states.items()}, settings, repeats, marks)
-    writer.note("equation_of_state", {"absent": absent, "pressure": settings["pressure"]})
-
-
-def _write_breathing(
-    writer: ResultWriter, outcomes: Sequence[Outcome], settings: Mapping[str, Any], repeats: int
-) -> None:
-    states = {t: breathing(group) for t, group in _by(outcomes, "temperature").items()}
-    _write_states(writer, states, settings, repeats, ())
+        elif len(pressures) < FEWEST:
+            absent[f"{temperature:g}"] = f"fewer than {FEWEST} volumes"
+        else:
+            absent[f"{temperature:g}"] = "the pressure is not reached near the volumes"
+    _write_estimates(writer, run, "pressure", conditions, rows)
+    marks = () if all(inside for *_, inside in states.values()) else ("beyond the volumes sampled",)
+    _write_states(writer, run, {t: s[:2] for t, s in states.items()}, marks)
+    note = {"absent": absent, "pressure": run.settings["pressure"], "deviation": max(deviations)}
+    writer.note("equation_of_state", note)
 
 
 def _write_states(
     writer: ResultWriter,
+    run: Run,
     states: Mapping[float, tuple[Estimate, Estimate]],
-    settings: Mapping[str, Any],
-    repeats: int,
-    marks: Sequence[str],
+    marks: Sequence[str] = (),
 ) -> None:
-    conditions = [{"temperature": t, "pressure": float(settings["pressure"])} for t in states]
-    volumes = [_divided(volume, repeats) for volume, _ in states.values()]
-    _write_estimates(writer, "thermal_volume", conditions, volumes, marks)
-    _write_estimates(writer, "isothermal_bulk_modulus", conditions, [b for _, b in states.values()], marks)
+    conditions = [{"temperature": t, "pressure": float(run.settings["pressure"])} for t in states]
+    volumes = [_divided(volume, run.repeats) for volume, _ in states.values()]
+    moduli = [modulus for _, modulus in states.values()]
+    _write_estimates(writer, run, "thermal_volume", conditions, volumes, marks)
+    _write_estimates(writer, run, "isothermal_bulk_modulus", conditions, moduli, marks)
 
 
 def _divided(estimate: Estimate, by: int) -> Estimate:
@@ -132,18 +163,28 @@ def _divided(estimate: Estimate, by: int) -> Estimate:
 
 def _write_estimates(
     writer: ResultWriter,
+    run: Run,
     name: str,
     conditions: Sequence[Mapping[str, float]],
     rows: Sequence[Estimate],
     marks: Sequence[str] = (),
 ) -> None:
+    if not rows:
+        return
     parts = {"sampling": [row.sampling for row in rows]}
     members = None
     if all(row.members is not None for row in rows):
         members = np.array([row.members for row in rows]).T
         parts["model"] = list(members.std(axis=0, ddof=1))
-    values = [row.value for row in rows]
-    writer.quantity(name, values, conditions=conditions, components=parts, members=members, marks=marks)
+    writer.quantity(
+        name,
+        [row.value for row in rows],
+        conditions=conditions,
+        components=parts,
+        members=members,
+        calibrated=run.calibrated,
+        marks=marks,
+    )
 
 
 def _write_curve(writer: ResultWriter, group: str, pressures: Sequence[Pressure], repeats: int) -> None:
@@ -160,12 +201,13 @@ def _write_curve(writer: ResultWriter, group: str, pressures: Sequence[Pressure]
         writer.array(f"equation_of_state/{group}/fitted_pressure", fitted, units="GPa")
 
 
-def _write_diffusion(writer: ResultWriter, outcomes: Sequence[Outcome], supercell: Atoms) -> None:
+def _write_diffusion(writer: ResultWriter, run: Run) -> None:
     seen: list[tuple[dict[str, float], float, float]] = []
     limits: list[tuple[dict[str, float], float]] = []
     words = {}
-    for temperature, group in _by(outcomes, "temperature").items():
-        for found in diffusion_of([o for o in group if o.motion is not None], supercell):
+    for temperature, group in run.by_temperature.items():
+        followed = [o for o in group if o.motion is not None]
+        for found in diffusion_of(followed, run.supercell) if followed else ():
             condition = {"temperature": temperature, "atomic_number": float(atomic_numbers[found.element])}
             words[f"{found.element} at {temperature:g} K"] = found.seen
             if found.coefficient is not None:
@@ -193,9 +235,8 @@ def _write_motion(writer: ResultWriter, group: str, motions: Sequence[Motion], d
     times = np.arange(len(motions[0].correlation)) * interval
     writer.array(f"displacement/{group}/time", times / 1000, units="ps")
     for element in motions[0].displacement:
-        _write_spread(
-            writer, f"displacement/{group}/{element}", [m.displacement[element] for m in motions], "Å^2"
-        )
+        rows = [m.displacement[element] for m in motions]
+        _write_spread(writer, f"displacement/{group}/{element}", rows, "Å^2")
     spectra = [velocity_spectrum(m.correlation, interval, degrees) for m in motions]
     writer.array(f"spectrum/{group}/time", times, units="fs")
     _write_spread(writer, f"spectrum/{group}/correlation", [m.correlation for m in motions], "dimensionless")
@@ -212,35 +253,47 @@ def _write_spread(writer: ResultWriter, name: str, rows: Sequence[Floats], units
         writer.array(f"{name} error", stacked.std(axis=0, ddof=1) / np.sqrt(len(rows)), units=units)
 
 
-def _write_trajectory(
-    writer: ResultWriter, outcome: Outcome, supercell: Atoms, settings: Mapping[str, Any], step: float
-) -> None:
+def _write_trajectory(writer: ResultWriter, run: Run, outcome: Outcome) -> None:
     interval = np.diff(outcome.samples.frame_time[:2])[0]
-    stride = max(1, round(float(settings["trajectory_interval"]) / interval))
+    stride = max(1, round(float(run.settings["trajectory_interval"]) / interval))
     group = writer.file.require_group(TRAJECTORIES).create_group(outcome.trajectory.name)
-    symbols, masses = supercell.get_chemical_symbols(), supercell.get_masses()
-    write_h5md(group, outcome.samples, symbols, masses, timestep=step, stride=stride)
+    supercell = run.supercell
+    write_h5md(
+        group,
+        outcome.samples,
+        supercell.get_chemical_symbols(),
+        supercell.get_masses(),
+        timestep=run.step,
+        stride=stride,
+    )
 
 
-def _summary(
-    settings: Mapping[str, Any], step: float, outcomes: Sequence[Outcome], supercell: Atoms
-) -> dict[str, Any]:
-    first = outcomes[0].samples
+def _summary(run: Run) -> dict[str, Any]:
+    committee = any(outcome.votes is not None for outcome in run.outcomes)
     return {
-        "timestep": step,
-        "interval": float(first.time[1] - first.time[0]),
-        "atoms": len(supercell),
-        "trajectories": len(outcomes),
-        "production": settings["production"],
-        "ensemble": settings["ensemble"],
+        "timestep": run.step,
+        "atoms": len(run.supercell),
+        "trajectories": len(run.outcomes) + len(run.departures),
+        "production": run.settings["production"],
+        "ensemble": run.settings["ensemble"],
         "thermostat": "Bussi, Donadio & Parrinello (2007); Langevin during the equilibration",
-        "checks": [drift(outcome) for outcome in outcomes],
+        "checks": [drift(outcome) for outcome in run.outcomes],
         "scope": SCOPE,
-        "model_part": MODEL_PART if outcomes[0].votes is not None else "the potential has no committee",
+        "model_part": MODEL_PART
+        if committee
+        else "not included: no committee, or no trajectory came to its end",
+        "left": [
+            {
+                "trajectory": one.trajectory.name,
+                "after": round(one.step * run.step / 1000, 6),
+                "why": one.sentence,
+            }
+            for one in run.departures
+        ],
         "units": {
             "timestep": "fs",
-            "interval": "fs",
             "production": "ps",
+            "after": "ps",
             "temperature": "K",
             "drift": "meV/ps/atom",
         },

@@ -192,6 +192,7 @@ def sampled(
     conditions: Conditions,
     schedule: Schedule,
     goes_on: Callable[[Snapshot], bool],
+    begun: Callable[[], None] = lambda: None,
 ) -> Iterator[Samples]:
     """Run a trajectory, or the rest of it, segment by segment.
 
@@ -203,6 +204,7 @@ def sampled(
         conditions: of the ensemble.
         schedule: of the trajectory.
         goes_on: told of every snapshot; False ends the run, and the segment begun is given up.
+        begun: called before each segment that is computed: what `goes_on` remembers must not reach further back.
 
     Yields:
         Samples of each segment in its order, those found first.
@@ -214,6 +216,7 @@ def sampled(
         end = schedule.production if state.step >= 0 else 0
         steps = min(schedule.segment, end - state.step)
         of_now = warming if state.step < 0 else conditions
+        begun()
         run = segment(model(), atoms, state, of_now, steps, schedule.every)
         taken = _taken(run, goes_on)
         if taken is None:

@@ -18,8 +18,9 @@ from ase import Atoms
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.dynamics import TASK_VERSION
 from hashigo.calculators.workers.dynamics.analysis import Outcome, motion_of, votes_of
-from hashigo.calculators.workers.dynamics.driver import Conditions, Snapshot, State, thermal_state
-from hashigo.calculators.workers.dynamics.result import write
+from hashigo.calculators.workers.dynamics.driver import Conditions, RanAway, Snapshot, State, thermal_state
+from hashigo.calculators.workers.dynamics.guard import Departure, Guard, unharmed
+from hashigo.calculators.workers.dynamics.result import Run, write
 from hashigo.calculators.workers.dynamics.segments import Samples, Schedule, SegmentStore, sampled
 from hashigo.calculators.workers.dynamics.settings import (
     STEPS,
@@ -29,6 +30,7 @@ from hashigo.calculators.workers.dynamics.settings import (
     schedule,
     time_step,
 )
+from hashigo.calculators.workers.extrapolation import TrainedRegion
 from hashigo.calculators.workers.frame_store import clean
 from hashigo.calculators.workers.job import Job, PartialResult
 from hashigo.calculators.workers.lattice.relaxed import read_relaxed
@@ -53,6 +55,7 @@ class Setup:
         step: time step, fs.
         highest: frequency of the phonons, THz.
         bulk_modulus: rough value for a barostat, GPa.
+        region: that the potential was trained in; None where it is not known.
     """
 
     settings: dict[str, Any]
@@ -62,6 +65,7 @@ class Setup:
     step: float
     highest: float
     bulk_modulus: float
+    region: TrainedRegion | None
 
     def atoms(self, trajectory: Trajectory) -> Atoms:
         """The supercell of a trajectory at its volume; lengths in Å."""
@@ -109,14 +113,17 @@ def perform(job: Job) -> None:
         parts = job.comm.gather((own, stop.reason), root=0)
         if not job.is_root:
             return
-        outcomes = {o.trajectory: o for part, _ in parts for o in part}
-        if len(outcomes) < len(trajectories):
+        ended = {one.trajectory: one for part, _ in parts for one in part}
+        if len(ended) < len(trajectories):
             why = next((reason for _, reason in parts if reason), "the job was stopped")
             raise PartialResult(
-                f"{len(trajectories) - len(outcomes)} of {len(trajectories)} trajectories are not finished: {why}",
+                f"{len(trajectories) - len(ended)} of {len(trajectories)} trajectories are not finished: {why}",
                 fix="run the study again: they go on where they ended",
             )
-        write(job, setup.cell, setup.settings, setup.step, [outcomes[t] for t in trajectories])
+        departures = [one for t in trajectories if isinstance(one := ended[t], Departure)]
+        outcomes = [one for t in unharmed(trajectories, departures) if isinstance(one := ended[t], Outcome)]
+        calibrated = setup.committee.calibrated
+        write(job, Run(setup.cell, setup.settings, setup.step, calibrated, outcomes, departures))
     shutil.rmtree(root, ignore_errors=True)
     job.progress(1, 1, "molecular dynamics")
 
@@ -144,7 +151,9 @@ def prepare(job: Job) -> Setup:
     highest = _highest_frequency(job, settings)
     with ResultReader(job.inputs["elasticity"]) as reader:
         bulk = float(reader.quantity("bulk_modulus").value[0])
-    return Setup(settings, cell, committee, fresh, time_step(settings, highest), highest, max(bulk, 1.0))
+    region = TrainedRegion.read(job.inputs["potential"]) if "potential" in job.inputs else None
+    step = time_step(settings, highest)
+    return Setup(settings, cell, committee, fresh, step, highest, max(bulk, 1.0), region)
 
 
 def _highest_frequency(job: Job, settings: Mapping[str, Any]) -> float:
@@ -184,10 +193,12 @@ def _reserved(job: Job, folder: Path) -> Iterator[None]:
         yield
 
 
-def _own(job: Job, setup: Setup, trajectories: list[Trajectory], root: Path, stop: Stop) -> list[Outcome]:
+def _own(
+    job: Job, setup: Setup, trajectories: list[Trajectory], root: Path, stop: Stop
+) -> list[Outcome | Departure]:
     """The trajectories of this rank, as far as there is time."""
     own = trajectories[job.comm.rank :: job.comm.size]
-    outcomes = []
+    ended: list[Outcome | Departure] = []
     for index, trajectory in enumerate(own):
         plan = setup.schedule(trajectory)
 
@@ -195,28 +206,36 @@ def _own(job: Job, setup: Setup, trajectories: list[Trajectory], root: Path, sto
             job.progress(index + max(0, snapshot.step) / last, len(own), "molecular dynamics")
             return not stop.reason
 
-        outcome = _outcome(setup, trajectory, plan, root, goes_on)
-        if outcome is None:
+        one = _ended(setup, trajectory, plan, root, goes_on)
+        if one is None:
             break
-        outcomes.append(outcome)
-    return outcomes
+        ended.append(one)
+    return ended
 
 
-def _outcome(
+def _ended(
     setup: Setup, trajectory: Trajectory, plan: Schedule, root: Path, goes_on: Callable[[Snapshot], bool]
-) -> Outcome | None:
+) -> Outcome | Departure | None:
+    """A trajectory that came to its end or left the trained region; None of one that was stopped."""
     atoms = setup.atoms(trajectory)
-    parts = list(
-        sampled(
-            SegmentStore(root / trajectory.name),
-            setup.start(trajectory),
-            setup.fresh,
-            atoms,
-            setup.conditions(trajectory),
-            plan,
-            goes_on,
-        )
+    guard = Guard(setup.region, setup.committee, trajectory, atoms, plan.every)
+    run = sampled(
+        SegmentStore(root / trajectory.name),
+        setup.start(trajectory),
+        setup.fresh,
+        atoms,
+        setup.conditions(trajectory),
+        plan,
+        lambda snapshot: goes_on(snapshot) and guard.inside(snapshot),
+        guard.forget,
     )
+    parts: list[Samples] = []
+    try:
+        parts += run
+    except RanAway as error:
+        guard.ran_away(error)
+    if guard.departure is not None:
+        return guard.departure
     if sum(len(part.time) for part in parts) < plan.production // plan.every:
         return None
     samples = Samples.joined(parts)
