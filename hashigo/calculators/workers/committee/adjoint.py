@@ -62,7 +62,7 @@ def adjoint_of_invariants(table: Any, parameters: Any, adjoint: Any, energy: Any
                 energy[model] += values[n, feature] * table.linear[n, feature, model]
 
 
-@numba.njit(cache=True)
+@numba.njit(inline="always")
 def _tiles(parameters: Any, group: int) -> Any:
     """Order parameters of some radial functions side by side, and a last head that is 1."""
     n_radial, n_heads, count = parameters.shape
@@ -71,11 +71,13 @@ def _tiles(parameters: Any, group: int) -> Any:
         for head in range(n_heads):
             for atom in range(count):
                 tiles[n // group, head, n % group * count + atom] = parameters[n, head, atom]
-    tiles[:, n_heads, :] = 1.0
+    for tile in range(len(tiles)):
+        for lane in range(LANES):
+            tiles[tile, n_heads, lane] = 1.0
     return tiles
 
 
-@numba.njit(cache=True)
+@numba.njit(inline="always")
 def _packed(jacobian: Any, n_rows: int, lane: int, count: int, packed: Any) -> Any:
     """The lanes of one radial function of all rows, without gaps."""
     if count == LANES:
@@ -86,7 +88,7 @@ def _packed(jacobian: Any, n_rows: int, lane: int, count: int, packed: Any) -> A
     return packed[: n_rows * count]
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _derivatives(
     first_item: Any, width: Any, first_factor: Any, factors: Any, weights: Any, tile: Any, low: int, high: int,
     out: Any,
@@ -95,7 +97,8 @@ def _derivatives(
     product = np.empty(LANES)
     for row in range(low, high):
         lanes = out[row - low]
-        lanes[:] = 0.0
+        for lane in range(LANES):
+            lanes[lane] = 0.0
         place = first_factor[row]
         if width[row] == 2:
             for item in range(first_item[row], first_item[row + 1], 4):
@@ -111,7 +114,8 @@ def _derivatives(
                 place += 8
             continue
         for item in range(first_item[row], first_item[row + 1]):
-            product[:] = weights[item]
+            for lane in range(LANES):
+                product[lane] = weights[item]
             for factor in range(place, place + width[row]):
                 head = tile[factors[factor]]
                 for lane in range(LANES):
@@ -121,7 +125,7 @@ def _derivatives(
             place += width[row]
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _add_values(
     head: Any, feature: Any, share: Any, tile: Any, low: int, high: int, jacobian: Any, count: int, n: int,
     values: Any,
@@ -160,13 +164,13 @@ def adjoint_of_pair_features(
     values = np.empty(n_single)
     slopes = np.empty((n_single, n_models))
     for atom in range(count):
-        slopes[:] = single
         for one in range(n_single):
             values[one] = scale * parameters[one // n_types, one % n_types * n_lm, atom]
             for model in range(n_models):
+                slopes[one, model] = single[one, model]
                 energy[model] += values[one] * single[one, model]
         for index in range(products.shape[0]):
-            i, j, k = products[index]
+            i, j, k = products[index, 0], products[index, 1], products[index, 2]
             c = 1.0 if k < 0 else values[k]
             ij, jc, ic = values[i] * values[j], values[j] * c, values[i] * c
             for model in range(n_models):

@@ -43,12 +43,13 @@ def add_forces(
         atom, head = segment // n_types, segment % n_types * n_lm
         for n in range(n_radial):
             for lm in range(n_lm):
-                gathered[n * n_lm + lm] = adjoint[n, head + lm, atom - begin]
+                for model in range(n_models):
+                    gathered[n * n_lm + lm, model] = adjoint[n, head + lm, atom - begin, model]
         by_vector = _by_vectors(f, y, gathered, pairs.vector[low:high])
         _add_pairs(by_vector, atom, pairs.other[low:high], pairs.vector[low:high], forces, virial)
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _by_vectors(f: Any, y: Any, adjoint: Any, vectors: Any) -> Any:
     """Derivatives of the energies by the pairs' vectors, shape (3 * n_pairs, n_models)."""
     n_radial, n_lm, k = f.shape[1], y.shape[1], f.shape[2]
@@ -69,12 +70,12 @@ def _by_vectors(f: Any, y: Any, adjoint: Any, vectors: Any) -> Any:
     return total
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _add_pairs(by_vector: Any, atom: int, others: Any, vectors: Any, forces: Any, virial: Any) -> None:
     k = len(others)
     for pair in range(k):
         other = others[pair]
-        dx, dy, dz = vectors[pair]
+        dx, dy, dz = vectors[pair, 0], vectors[pair, 1], vectors[pair, 2]
         for model in range(by_vector.shape[1]):
             gx, gy, gz = by_vector[pair, model], by_vector[k + pair, model], by_vector[2 * k + pair, model]
             forces[atom, 0, model] += gx
@@ -91,7 +92,7 @@ def _add_pairs(by_vector: Any, atom: int, others: Any, vectors: Any, forces: Any
             virial[5, model] += gx * dy
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _fill_gradient(f: Any, slope: Any, y: Any, vectors: Any, out: Any) -> None:
     """Gradients of one radial function times all harmonics, shape (n_lm, 3 * n_pairs)."""
     k = f.size

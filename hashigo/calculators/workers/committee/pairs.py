@@ -1,6 +1,7 @@
 """Compiled functions of pairs of atoms: neighbours, radial functions, real spherical harmonics, order parameters.
 
 numba's cache follows changes of a function's own file only, so compiled functions of one file call none of another.
+Helpers are pasted into their callers (`inline`), so that each is compiled once.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def order_parameters(
         _add_parameters(f[0], y[0], parameters[:, head : head + n_lm, segment // n_types - begin])
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _add_parameters(f: Any, y: Any, parameters: Any) -> None:
     """Sums over neighbours of radial function times harmonic."""
     for n in range(len(f)):
@@ -190,9 +191,9 @@ def harmonics(vectors: Floats, max_l: int, out: Any) -> None:
         for axis in range(3):
             unit[axis, pair] = vectors[pair, axis] / r
     # Real and imaginary part of (x + iy)^m and of (x + iy)^(m-1); P at l and l-1, and its derivatives.
-    power = np.zeros((4, n_pairs))
-    power[0] = 1.0
-    legendre = np.zeros((4, n_pairs))
+    power, legendre = np.zeros((4, n_pairs)), np.empty((4, n_pairs))
+    for pair in range(n_pairs):
+        power[0, pair] = 1.0
     sectoral = math.sqrt(0.25 / math.pi)
     for m in range(max_l + 1):
         if m > 0:
@@ -201,15 +202,16 @@ def harmonics(vectors: Floats, max_l: int, out: Any) -> None:
                 c, s, x, y = power[0, pair], power[1, pair], unit[0, pair], unit[1, pair]
                 power[2, pair], power[3, pair] = c, s
                 power[0, pair], power[1, pair] = c * x - s * y, c * y + s * x
-        legendre[:] = 0.0
-        legendre[0] = sectoral
+        for pair in range(n_pairs):
+            legendre[0, pair] = sectoral
+            legendre[1, pair] = legendre[2, pair] = legendre[3, pair] = 0.0
         for angular in range(m, max_l + 1):
             if angular > m:
                 _next_legendre(angular, m, unit[2], legendre)
             _harmonic_pair(angular, m, unit, power, legendre, out)
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _next_legendre(angular: int, m: int, z: Any, legendre: Any) -> None:
     square, before = angular * angular, (angular - 1.0) ** 2
     a = math.sqrt((4.0 * square - 1.0) / (square - m * m))
@@ -222,7 +224,7 @@ def _next_legendre(angular: int, m: int, z: Any, legendre: Any) -> None:
         legendre[3, pair] = d1
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(inline="always")
 def _harmonic_pair(angular: int, m: int, unit: Any, power: Any, legendre: Any, out: Any) -> None:
     """Fill real and imaginary part of Y_l,-m: gradients are those of the polynomial, made tangential."""
     place = angular * angular + max(2 * m - 1, 0)
