@@ -75,8 +75,8 @@ class PublishedPotential(Calculator):
     """A published potential as an ASE calculator: energy, forces and stress of the mean model.
 
     With a committee, `results` holds also `energy_spread` (eV), `forces_spread` (shape (n_atoms, 3), eV/Å) and
-    `stress_spread` (shape (6,), eV/Å^3): standard deviations over the members, uncalibrated unless the card says
-    otherwise. `committee` evaluates many structures by all models.
+    `stress_spread` (shape (6,), eV/Å^3): standard deviations over the members; the card says whether they are
+    calibrated. `committee` evaluates many structures by all models.
 
     Args:
         committee: mean model, and members for the spread; without members there is none.

@@ -63,9 +63,13 @@ Force errors do not rank the errors of properties: judge the potential by what i
 
 {members} members ({made_by}). {calibration}
 
-| on frames held out | values | within the spread (68 % wanted) | within twice the spread (95 % wanted) |
-|---|---|---|---|
+| of the frames held out | values | in the interval of 68 % | in the interval of 95 % | within the committee's spread |
+|---|---|---|---|---|
 {coverage}
+
+Intervals are those of a prediction: they hold the noise of the reference and what the model cannot describe too. The
+spread of the members, which `load_potential` gives, is the part that further computations carry on.
+{region}
 
 ## Training set
 
@@ -148,8 +152,9 @@ def card_text(card: Card) -> str:
         errors="\n".join(_error_rows(card["errors"])),
         members=card["committee"]["members"],
         made_by=card["committee"]["made_by"] or "not stated",
-        calibration=_sentence(card["calibration"]["says"]),
-        coverage="\n".join(_coverage_rows(card["calibration"]["coverage_of_spread"])),
+        calibration=_calibration(card["calibration"]),
+        coverage="\n".join(_coverage_rows(card["calibration"]["coverage"])),
+        region=_region(card["trained_region"]),
         training=_training(card["training_set"]),
         made=_made(card),
     )
@@ -190,12 +195,30 @@ def _error_rows(errors: Mapping[str, Any]) -> list[str]:
     return rows
 
 
+def _calibration(calibration: Mapping[str, Any]) -> str:
+    if not calibration["calibrated"]:
+        return f"**Not calibrated**: {calibration['lacking']}."
+    return f"Calibrated by {calibration['method']}."
+
+
 def _coverage_rows(coverage: Mapping[str, Any]) -> list[str]:
-    return [
-        f"| {name} | {row['values']} | {100 * row['within_1_spread']:.0f} % | {100 * row['within_2_spreads']:.0f} % |"
-        for name, row in coverage.items()
-        if row["values"]
-    ]
+    keys = ("within_68", "within_95", "within_committee_spread")
+    rows = []
+    for name, row in coverage.items():
+        if row["values"]:
+            shares = (f"{100 * row[key]:.0f} %" if key in row else "–" for key in keys)
+            rows.append(f"| {name} | {row['values']} | {' | '.join(shares)} |")
+    return rows
+
+
+def _region(region: Mapping[str, Any] | None) -> str:
+    if region is None:
+        return ""
+    return (
+        f"\nTrained on cells strained by up to {100 * region['largest_strain']['value']:.2g} % and forces of "
+        f"{region['root_mean_square_force']['value']:.3g} eV/Å (root mean square of components): do not trust it far "
+        "outside.\n"
+    )
 
 
 def _training(training: Mapping[str, Any]) -> str:

@@ -106,6 +106,7 @@ def card_content(source: Source, metadata: Metadata, models: Mapping[str, Any]) 
     with source.potential.reader() as reader:
         errors = {"held_out": _errors(reader, ""), "training": _errors(reader, "train_")}
         calibration = _calibration(reader)
+        region = _region(reader, source.open)
         gate = reader.note("gate")
         task_version = int(reader.file.attrs["task_version"])
     settings = dict(summary.get("settings") or {})
@@ -129,6 +130,7 @@ def card_content(source: Source, metadata: Metadata, models: Mapping[str, Any]) 
         "seeds": {"study": source.study.get("seed"), "training": settings.get("seed")},
         "errors": errors,
         "calibration": calibration,
+        "trained_region": region,
         "gate": gate,
         "training_set": _training_set(source),
         "reference": _reference(source),
@@ -175,35 +177,45 @@ def _errors(reader: ResultReader, prefix: str) -> dict[str, Any]:
 
 
 def _calibration(reader: ResultReader) -> dict[str, Any]:
-    """The training's own record, and what one committee spread covers on the frames held out."""
-    note = reader.note("calibration")
+    """The training's own record, and what its intervals and the committee cover of the frames held out."""
+    note = dict(reader.note("calibration") or {})
+    calibrated = bool(note.get("calibrated"))
     return {
-        "calibrated": bool(note) and bool(dict(note).get("calibrated", True)),
-        "record": note,
-        "says": (
-            "intervals are calibrated by cross-fitting on the training frames; coverage is of frames held out"
-            if note
-            else "the spread of the committee is not calibrated; coverage is of frames held out"
-        ),
-        "coverage_of_spread": {
+        "calibrated": calibrated,
+        "lacking": "" if calibrated else str(note.get("lacking") or "the training made no calibration"),
+        "method": note.get("method", ""),
+        "record": note or None,
+        "coverage": {
             name: _coverage(reader, name) for name in ERRORS if reader.has(f"parity/{name}/reference")
         },
     }
 
 
+#: Share of the values held out that each part of the parity data should cover, and what it is called.
+_INTERVALS = {"spread": "within_68", "interval_95": "within_95", "committee": "within_committee_spread"}
+
+
 def _coverage(reader: ResultReader, name: str) -> dict[str, Any]:
-    reference, predicted, spread = (
-        reader.array(f"parity/{name}/{part}") for part in ("reference", "predicted", "spread")
-    )
+    """Shares of the values held out that are covered; dimensionless."""
+    reference, predicted = (reader.array(f"parity/{name}/{part}") for part in ("reference", "predicted"))
     error = np.abs(predicted - reference)
-    if not len(error):
-        return {"values": 0}
-    share = {f"within_{key}": float(np.mean(error <= factor * spread)) for key, factor in _WIDTHS.items()}
-    return {"values": len(error), **share}
+    out: dict[str, Any] = {"values": len(error)}
+    for part, key in _INTERVALS.items():
+        if len(error) and reader.has(f"parity/{name}/{part}"):
+            out[key] = float(np.mean(error <= reader.array(f"parity/{name}/{part}")))
+    return out
 
 
-#: One and two standard deviations cover 68 % and 95 % of a normal distribution.
-_WIDTHS = {"1_spread": 1.0, "2_spreads": 2.0}
+def _region(reader: ResultReader, with_cell: bool) -> dict[str, Any] | None:
+    """In which region it was trained; the cell is the reference's."""
+    note = reader.note("region")
+    if note is None:
+        return None
+    out = {
+        "largest_strain": {"value": note["strain"], "unit": "dimensionless"},
+        "root_mean_square_force": {"value": note["force"], "unit": "eV/Å"},
+    }
+    return {**out, "cell": {"value": note["cell"], "unit": "Å"}} if with_cell else out
 
 
 def _training_set(source: Source) -> dict[str, Any]:

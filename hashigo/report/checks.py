@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hashigo.report.figures.reliability import KINDS
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import middle, unit_text
 from hashigo.workflows.results import model_text
@@ -139,6 +140,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
     found = [
         *_search(results),
         *_training(results),
+        *_calibration(results),
         *_phonons(results),
         *_conductivity(results),
         *_knudsen(results),
@@ -168,6 +170,27 @@ def _search(results: Results) -> Iterator[tuple[str, str, str]]:
         f"{forces[chosen]:.3g} meV/Å, the best one {features[best]} and {forces[best]:.3g} meV/Å"
     )
     yield "potential", "choice of the model", text
+
+
+def _calibration(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("potential", "calibration")
+    if not note:
+        return
+    parts = []
+    for name, words in KINDS.items():
+        found = (note.get("held_out") or {}).get(name)
+        if found:
+            inside = " and ".join(f"{100 * share:.0f} %" for share in found["coverage"])
+            thirds = ", ".join(f"{100 * share:.0f}" for share in found["terciles_68"])
+            scaled = "" if found.get("scaled") else ", not calibrated"
+            parts.append(
+                f"{inside} of {found['rows']} {words} (thirds by spread, at 68 %: {thirds} %{scaled})"
+            )
+    state = "calibrated" if note.get("calibrated") else f"not calibrated: {note.get('lacking')}"
+    text = (
+        f"{state}; intervals of 68 % and 95 % hold {', '.join(parts)}, on frames held out" if parts else state
+    )
+    yield "potential", "uncertainty", text
 
 
 def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -214,6 +214,21 @@ def test_errors_are_those_of_the_stage(card, stage_file):
             assert card["errors"]["training"][name]["value"] < 10 * told["value"]
 
 
+def test_coverage_is_that_of_the_calibration(package, card, stage_file):
+    with ResultReader(stage_file) as reader:
+        note = reader.note("calibration")
+        error = np.abs(reader.array("parity/forces/reference") - reader.array("parity/forces/predicted"))
+        spread = reader.array("parity/forces/committee")
+    told = card["calibration"]
+    assert told["record"] == note
+    assert told["calibrated"] == note["calibrated"]
+    for name, found in note["held_out"].items():
+        assert [told["coverage"][name][key] for key in ("within_68", "within_95")] == found["coverage"]
+        assert told["coverage"][name]["values"] == found["rows"]
+    assert told["coverage"]["forces"]["within_committee_spread"] == np.mean(error <= spread)
+    assert ("Not calibrated" in (package / "README.md").read_text()) == (not note["calibrated"])
+
+
 def test_the_card_says_what_must_be_known(package, card):
     text = (package / "README.md").read_text()
     for needed in (
@@ -270,6 +285,7 @@ def test_an_opened_potential_leaves_without_its_training_set(run, tmp_path, stag
     assert b"Tersoff 1988" not in everything
     card = json.loads((folder / "potential.json").read_text())
     assert card["check"] is None
+    assert set(card["trained_region"]) == {"largest_strain", "root_mean_square_force"}
     assert not {"held_out", "trained_on"} & set(card["training_set"])
     code = (
         "import hashigo; from ase.build import bulk; a = bulk('Si', cubic=True);"

@@ -40,9 +40,12 @@ def write_potential(path):
                     ("reference", reference),
                     ("predicted", reference + value * rng.normal(size=count)),
                     ("spread", np.full(count, value)),
+                    ("interval_95", np.full(count, 1.96 * value)),
                 ):
                     writer.array(f"parity/{kind}/{prefix}{part}", values, units=unit)
         writer.note("training", {"members": 4, "n_features": 141, "n_train": 23, "n_test": 6})
+        found = {"rows": 40, "coverage": [0.7, 0.94], "terciles_68": [0.6, 0.7, 0.8], "scaled": True}
+        writer.note("calibration", {"calibrated": True, "lacking": "", "held_out": {"forces": found}})
         writer.note(
             "gate",
             {"name": "held_out_error", "passed": True, "value": 2e-3, "limit": 0.05, "unit": "eV/Å"},

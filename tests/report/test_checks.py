@@ -35,6 +35,10 @@ def test_checks_compare_routes_near_room_temperature(results):
     route = "potential against the reference's forces"
     assert found["Conductivity", route].startswith("198 against 200 W/(m K) at 300 K (−1.0 %)")
     assert "0.0016 THz" in found["Phonons", route]
+    assert found["Potential", "uncertainty"] == (
+        "calibrated; intervals of 68 % and 95 % hold 70 % and 94 % of 40 force components "
+        "(thirds by spread, at 68 %: 60, 70, 80 %), on frames held out"
+    )
     choice = found["Potential", "choice of the model"]
     assert choice.startswith("cut-off 5 Å, 5 radial functions, angular numbers up to (4, 4), power 2: ")
     assert choice.endswith("error of 1.3 meV/Å, the best one 411 and 1.25 meV/Å")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from hashigo.errors import InputError
-from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential, search
+from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential, reliability, search
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import svg
 
@@ -59,6 +59,15 @@ PLANNED = (
         "out; below, their difference. Bars are the standard uncertainty of a prediction. Energies count from the "
         "free atoms.",
         potential.parity,
+    ),
+    Plan(
+        "reliability",
+        "Whether the potential's uncertainty holds",
+        "Frames held out, which neither trained nor calibrated the potential. Left: share of the values inside their "
+        "intervals against what it should be; marks are the intervals of 68 % and 95 %, lines between them follow a "
+        "normal distribution. Bars are binomial, as if all values were independent; those of one frame are not. Right: "
+        "root-mean-square error against predicted standard uncertainty, of thirds of the values by that uncertainty.",
+        reliability.reliability,
     ),
     Plan(
         "directional-modulus",
