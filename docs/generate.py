@@ -140,6 +140,35 @@ def engines_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def models_page() -> str:
+    """Every kind of potential with its settings."""
+    from hashigo.calculators.workers.models import get_kind, kind_names
+
+    lines = [
+        "# Potentials",
+        "",
+        "Made from the code by `docs/generate.py`. `potential.model` in a study is one of these names,",
+        "`potential.settings` holds its settings. How to choose: [how-to.md](how-to.md#choose-a-potential).",
+        "",
+        "| model | what | needs |",
+        "|---|---|---|",
+    ]
+    kinds = [get_kind(name) for name in kind_names()]
+    for kind in kinds:
+        ways = [f"pip install 'aiida-hashigo[{kind.extra}]'"] if kind.extra else []
+        lines.append(f"| [`{kind.name}`](#{kind.name}) | {kind.title} | {'; '.join([*ways, kind.obtain])} |")
+    for kind in kinds:
+        lines += ["", f"## {kind.name}", ""]
+        if not kind.settings:
+            lines.append("Its settings are keys of the section itself: [study.md](study.md#potential).")
+            continue
+        lines += ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+        for name, setting in kind.settings.items():
+            default = json.dumps(setting.default, ensure_ascii=False)
+            lines.append(f"| `{name}` | `{default}` | {setting.unit} | {setting.description} |")
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> str:
     """JSON schema of study files."""
     return json.dumps(Study.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
@@ -150,6 +179,7 @@ PAGES = {
     "quantities.md": quantities_page,
     "exit-codes.md": exit_codes_page,
     "engines.md": engines_page,
+    "models.md": models_page,
     "study.schema.json": schema,
 }
 

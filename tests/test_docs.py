@@ -25,7 +25,7 @@ def generator():
 
 
 @pytest.mark.parametrize(
-    "name", ["study.md", "quantities.md", "exit-codes.md", "engines.md", "study.schema.json"]
+    "name", ["study.md", "quantities.md", "exit-codes.md", "engines.md", "models.md", "study.schema.json"]
 )
 def test_pages_made_from_the_code_are_current(name):
     made = generator().PAGES[name]()

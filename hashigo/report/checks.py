@@ -151,11 +151,20 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
 def _training(results: Results) -> Iterator[tuple[str, str, str]]:
     note = results.note("potential", "training")
     if note:
-        text = (
-            f"{note.get('members')} members with {note.get('n_features')} coefficients each, trained on "
-            f"{note.get('n_train')} frames; {note.get('n_test')} held out"
+        yield "potential", "committee", _committee(note)
+
+
+def _committee(note: Mapping[str, Any]) -> str:
+    if not note.get("members"):
+        return (
+            f"none: {note.get('model')} as it is, compared with {note.get('n_test')} frames; no uncertainty"
         )
-        yield "potential", "committee", text
+    size = (
+        f" with {note['n_features']} coefficients each"
+        if "n_features" in note
+        else f" of {note.get('model')}"
+    )
+    return f"{note['members']} members{size}, trained on {note.get('n_train')} frames; {note.get('n_test')} held out"
 
 
 def _search(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -104,9 +104,21 @@ class Reference(Section):
         return self
 
 
-class Potential(Section):
-    """The committee of polynomial potentials."""
+#: Keys of the section "potential" that only the polynomial model reads.
+POLYNOMIAL_KEYS = ("cutoff", "radial_functions", "max_power", "invariant_order", "invariant_max_l", "search")
 
+
+class Potential(Section):
+    """The learned potential: a committee that is trained on the reference frames, or a universal one as it is."""
+
+    model: str = Field(
+        "polynomial",
+        description="Kind of potential; see the docs for names. The keys from cutoff to invariant_max_l are for the "
+        "polynomial one, settings for the others.",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of a model that is not polynomial, by name."
+    )
     members: int = Field(8, description="Number of members of the committee, at least 2.")
     cutoff: Length = Field(6.0, gt=0, le=20, description="Radius within which atoms interact, Å.")
     radial_functions: Count = Field(10, description="Number of radial basis functions.")
@@ -126,6 +138,20 @@ class Potential(Section):
         description="Whether cross-validation chooses the model before the training: false, true (a small grid), or "
         "the grid.",
     )
+
+    @model_validator(mode="after")
+    def _keys_of_the_model(self) -> Potential:
+        if self.model == "polynomial":
+            if self.settings:
+                raise ValueError("'settings' are for other models; the polynomial one has keys of its own")
+            return self
+        fields = type(self).model_fields
+        foreign = [key for key in POLYNOMIAL_KEYS if getattr(self, key) not in (fields[key].default, None)]
+        if foreign:
+            raise ValueError(
+                f"'{foreign[0]}' is for model polynomial; settings of model '{self.model}' stand in 'settings'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _committee(self) -> Potential:

@@ -71,7 +71,7 @@ def _reference(reference: str | None, atoms: Atoms, repeats: list[int]) -> list[
 def _section(model: type[BaseModel], repeats: list[int]) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
-        value = repeats if name == "supercell" else field.default
+        value = repeats if name == "supercell" else field.get_default(call_default_factory=True)
         mark = "" if name == "supercell" else "# "
         lines.append(f"  {mark}{name}: {_plain(value)}  # {field.description}")
     return lines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
 from hashigo.calculators.workers.evaluation import overlap
-from hashigo.errors import InputError, MissingComponent
+from hashigo.calculators.workers.models import get_kind
+from hashigo.errors import InputError
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
 from hashigo.study.structures import difference, read_structure_file, standardise, structure_from_content
@@ -54,12 +54,10 @@ def prepare(study: Study) -> Prepared:
         InputError: names the file or key that is wrong.
     """
     site = load_site(study.site)
-    if study.until not in ("structure", "reference") and find_spec("pypolymlp") is None:
-        raise MissingComponent(
-            "learned potentials need the Python package pypolymlp, which is not installed",
-            fix="pip install 'aiida-hashigo[potential]' (built from source: needs g++, CMake and Eigen)",
-            see="docs/how-to.md, pypolymlp by hand",
-        )
+    kind = get_kind(study.potential.model)
+    trains = study.until not in ("structure", "reference")
+    if trains:
+        kind.require()
     structure = read_structure_file(study.path(study.structure.file))
     standard = standardise(structure, study.structure.tolerance)
     problem = overlap(Frame(standard.cell.array, standard.positions, tuple(standard.get_chemical_symbols())))
@@ -67,6 +65,11 @@ def prepare(study: Study) -> Prepared:
         raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
     _check_sizes(study, len(standard))
     content = study.model_dump(mode="json")
+    elements = sorted(set(standard.get_chemical_symbols()))
+    if trains:
+        chosen = kind.complete(kind.resolve(study.potential.settings, study.folder, elements))
+        kind.check(chosen, elements)
+        content["potential"]["settings"] = chosen
     frames = scratch = None
     if study.reference.data:
         given = study.path(study.reference.data)
@@ -77,7 +80,6 @@ def prepare(study: Study) -> Prepared:
         assert study.reference.engine is not None
         engine = get_engine(study.reference.engine)
         engine.require(site.codes, site.id)
-        elements = sorted(set(standard.get_chemical_symbols()))
         settings, recommended = engine.resolve(study.reference.settings, study.folder, elements)
         fallback = defaults(engine, study.reference.protocol, recommended, settings, elements)
         content["reference"]["settings"] = engine.complete({**fallback, **settings})

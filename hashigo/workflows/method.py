@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hashigo.calculators.data import FramesData
@@ -9,6 +10,8 @@ from hashigo.calculators.data import FramesData
 #: Mark of every number that rests on an engine which is not first-principles, and on one that nobody named.
 NOT_FIRST_PRINCIPLES = "not first-principles"
 NOT_STATED = "reference method not stated"
+#: How the mark of a potential that was not trained on the reference ends.
+UNTRAINED = "as it is, not calibrated"
 
 
 def reference_frames(run: Any) -> FramesData | None:
@@ -38,3 +41,13 @@ def method_content(run: Any) -> dict[str, Any]:
     frames = reference_frames(run)
     header = {} if frames is None else frames.header()
     return {"engine": header.get("engine"), "first_principles": first_principles(frames)}
+
+
+def untrained(note: Mapping[str, Any] | None) -> str:
+    """Mark of the numbers of a potential that was not trained on the reference; empty where it was.
+
+    Args:
+        note: "training" of the potential's file.
+    """
+    model = (note or {}).get("model")
+    return f"potential {model} {UNTRAINED}" if model and not (note or {}).get("members") else ""

@@ -1,4 +1,4 @@
-"""Stage 3: a committee of polynomial potentials, with held-out errors; before it, if asked, the choice of the model."""
+"""Stage 3: a learned potential with errors on held-out frames; before it, if asked, the choice of a polynomial one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiida.orm import Dict
 
 from hashigo.calculators.calculation import WorkerCalculation
 from hashigo.calculators.data import QuantitiesData
+from hashigo.calculators.workers.models import DEFAULT, get_kind
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.search import search_grid
 from hashigo.workflows.stage import Stage, WorkerStage, job_failure, worker_inputs
@@ -29,10 +30,18 @@ def chosen_parameters(parameters: Dict, search: QuantitiesData) -> Dict:
 
 
 class PotentialWorkChain(WorkerStage):
-    """Train a committee of potentials on the reference frames, of a model that is given or searched for."""
+    """Train a committee of potentials on the reference frames, or compare a universal potential with them."""
 
     TASK = "training"
-    RANKS = 1
+
+    @classmethod
+    def most_ranks(cls, parameters: Mapping[str, Any]) -> int:
+        """Count of MPI ranks that the job can use; 0 for all cores.
+
+        Args:
+            parameters: of the stage.
+        """
+        return get_kind(parameters.get("model", DEFAULT)).ranks(parameters.get("settings") or {})
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -76,8 +85,13 @@ def _candidates(grid: Mapping[str, Any]) -> int:
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
-    potential = {key: value for key, value in study["potential"].items() if key != "search"}
-    grid = search_grid(study["potential"])
+    section = study["potential"]
+    name = section.get("model", DEFAULT)
+    if name != DEFAULT:
+        kept = ("model", "settings", *get_kind(name).keys)
+        return {**{key: section[key] for key in kept}, "seed": study["seed"]}
+    potential = {key: value for key, value in section.items() if key not in ("model", "settings", "search")}
+    grid = search_grid(section)
     if grid is None:
         return {**potential, "seed": study["seed"]}
     # What is searched for is not given: another value of it changes nothing.
@@ -86,11 +100,11 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needs(study: Mapping[str, Any]) -> str:
-    potential = study["potential"]
-    grid = search_grid(potential)
+    section = study["potential"]
+    grid = search_grid(section)
     if grid is None:
-        return f"{potential['members']} members, cut-off {potential['cutoff']:g} Å"
-    return f"cross-validation of {_candidates(grid)} models, then {potential['members']} members of one"
+        return get_kind(section.get("model", DEFAULT)).needs(section)
+    return f"cross-validation of {_candidates(grid)} models, then {section['members']} members of one"
 
 
 STAGE = Stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.results import QuantityRecord, ResultReader
 from hashigo.quantities import quantity, vocabulary
-from hashigo.workflows.method import method_content
+from hashigo.workflows.method import UNTRAINED, method_content, untrained
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,13 @@ def _ordered(outputs: Any) -> list[str]:
 
 def result_rows(run: Any) -> list[ResultRow]:
     """All quantities of a run, in the order of the ladder."""
-    rows = []
+    rows: list[ResultRow] = []
+    mark = ""
     for stage, node in stage_results(run).items():
         with node.reader() as reader:
-            rows += rows_of(reader, stage, node.uuid)
+            found = rows_of(reader, stage, node.uuid)
+            mark = mark or untrained(reader.note("training"))
+        rows += [replace(row, marks=(*row.marks, mark)) if mark else row for row in found]
     return rows
 
 
@@ -111,9 +114,14 @@ def results_content(run: Any) -> dict[str, Any]:
         "search": chosen_model(run),
         # Also beside each number: rows are taken out of here and handed on alone.
         "results": [
-            {**row.as_json(), "first_principles": method["first_principles"]} for row in result_rows(run)
+            {**row.as_json(), "first_principles": method["first_principles"] and not _of_untrained(row)}
+            for row in result_rows(run)
         ],
     }
+
+
+def _of_untrained(row: ResultRow) -> bool:
+    return any(mark.endswith(UNTRAINED) for mark in row.marks)
 
 
 def rows_of(reader: ResultReader, stage: str, node: str) -> list[ResultRow]:

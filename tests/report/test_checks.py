@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.report.checks import checks, gates
 from hashigo.report.figures import Results
@@ -56,3 +58,22 @@ def test_a_comparison_that_was_not_made_says_why(tmp_path):
 def test_a_run_without_results_has_neither():
     assert gates(Results({}), TITLES) == []
     assert checks(Results({}), TITLES) == []
+
+
+@pytest.mark.parametrize(
+    ("note", "sentence"),
+    [
+        (
+            {"members": 4, "model": "mace", "n_train": 20, "n_test": 5},
+            "4 members of mace, trained on 20 frames",
+        ),
+        ({"members": 0, "model": "chgnet", "n_test": 25}, "none: chgnet as it is, compared with 25 frames"),
+    ],
+)
+def test_the_committee_of_any_model_is_told(tmp_path, note, sentence):
+    path = tmp_path / "potential.h5"
+    with ResultWriter(path, task="training", task_version=1) as writer:
+        writer.note("training", note)
+    with ResultReader(path) as reader:
+        told = [check.outcome for check in checks(Results({"potential": reader}), {})]
+    assert sentence in told[0]

@@ -82,6 +82,19 @@ def test_what_is_not_converged_is_marked_in_the_figure(results, name):
     assert "not converged" in texts(plan.draw(results))
 
 
+def test_a_potential_without_a_spread_has_points_without_bars(tmp_path):
+    path = tmp_path / "potential.h5"
+    with ResultWriter(path, task="training", task_version=1) as writer:
+        for prefix, count in (("", 12), ("train_", 0)):
+            for name in ("reference", "predicted"):
+                writer.array(f"parity/forces/{prefix}{name}", np.linspace(-1, 1, count), units="eV/Å")
+    plan = next(plan for plan in PLANNED if plan.name == "parity")
+    with ResultReader(path) as reader:
+        shown = texts(plan.draw(Results({"potential": reader})))
+    assert "held out" in shown
+    assert "spread" not in shown
+
+
 def test_one_mesh_has_no_series_and_no_uncertainty(tmp_path):
     with ResultWriter(tmp_path / "k.h5", task="conductivity", task_version=1) as writer:
         writer.quantity(

@@ -9,10 +9,11 @@ import pytest
 from ase.build import bulk
 
 from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.workers import models
 from hashigo.errors import InputError, MissingComponent
 from hashigo.study import load_study
 from hashigo.study.structures import structure_content
-from hashigo.workflows import inputs
+from hashigo.workflows import potential
 from hashigo.workflows.inputs import prepare
 
 
@@ -97,10 +98,40 @@ def test_free_atoms_of_a_compound_are_no_other_crystal(place):
 
 def test_a_missing_library_is_named_before_anything_starts(place, monkeypatch):
     make, *_ = place
-    monkeypatch.setattr(inputs, "find_spec", lambda name: None)
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
     with pytest.raises(MissingComponent, match="pypolymlp") as caught:
         prepare(make())
     assert "aiida-hashigo[potential]" in caught.value.fix
+
+
+def test_settings_of_a_network_are_completed_and_checked_before_anything_starts(place, monkeypatch):
+    make, *_ = place
+    monkeypatch.setattr(models, "find_spec", lambda name: "there")
+    prepared = prepare(make(potential="{model: mace, members: 3, settings: {epochs: 5, r_max: 0.4 nm}}"))
+    settings = prepared.content["potential"]["settings"]
+    assert (settings["epochs"], settings["r_max"], settings["learning_rate"]) == (5, 4.0, 0.01)
+    with pytest.raises(InputError, match=r"potential\.settings\.epoch is no setting of model 'mace'"):
+        prepare(make(potential="{model: mace, settings: {epoch: 5}}"))
+    with pytest.raises(InputError, match=r"potential\.model 'mice' is not known"):
+        prepare(make(potential="{model: mice}"))
+    with pytest.raises(InputError, match=r"checkpoint gone\.model of model 'mace' is not there"):
+        prepare(make(potential="{model: mace, settings: {checkpoint: gone.model}}"))
+
+
+def test_the_stage_gets_what_its_model_reads_and_nothing_else(place, monkeypatch):
+    make, *_ = place
+    monkeypatch.setattr(models, "find_spec", lambda name: "there")
+    plain = potential.STAGE.parameters(prepare(make()).content)
+    assert not {"model", "settings"} & set(plain)
+    network = prepare(make(potential="{model: sevennet, settings: {epochs: 5}}")).content
+    given = potential.STAGE.parameters(network)
+    assert set(given) == {"model", "settings", "members", "held_out", "max_force_error", "seed"}
+    assert potential.PotentialWorkChain.most_ranks(given) == 0
+    assert potential.PotentialWorkChain.most_ranks(plain) == 1
+    assert potential.STAGE.needs(network) == "SevenNet: 9 trainings of 5 epochs"
+    as_it_is = prepare(make(potential="{model: chgnet}")).content
+    assert set(potential.STAGE.parameters(as_it_is)) == {"model", "settings", "max_force_error", "seed"}
+    assert "not trained" in potential.STAGE.needs(as_it_is)
 
 
 def test_frames_without_forces_are_refused(place):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.workflows.method import untrained
 from hashigo.workflows.results import rounded, rows_of, table_lines
 
 
@@ -46,3 +47,10 @@ def test_the_table_shows_distinct_components_and_marks(rows):
     assert lines["C_11"].marks == ("spread uncalibrated",)
     assert lines["κ_xx (300 K)"].marks == ("not converged",)
     assert lines["κ_xx (300 K)"].uncertainty is None
+
+
+def test_numbers_of_a_potential_that_was_not_trained_are_marked_so():
+    assert untrained({"model": "chgnet", "members": 0}) == "potential chgnet as it is, not calibrated"
+    assert untrained({"model": "mace", "members": 4}) == ""
+    assert untrained({"members": 8, "n_features": 100}) == ""
+    assert untrained(None) == ""

@@ -34,6 +34,40 @@ class Setting:
     added: bool = False
 
 
+def complete_settings(
+    known: Mapping[str, Setting], given: Mapping[str, Any], where: str, whose: str
+) -> dict[str, Any]:
+    """Check settings and fill in defaults; numbers with units are converted.
+
+    Args:
+        known: all that can be set, by name.
+        given: as in the study.
+        where: key path, for messages.
+        whose: they are, for messages.
+
+    Raises:
+        InputError: names an unknown setting, or one of the wrong type or unit.
+    """
+    from hashigo.study.units import in_unit  # keeps pint out of the worker's start
+
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(
+            f"{where}.{unknown[0]} is no setting of {whose}",
+            fix=f"its settings are: {', '.join(known) or 'none'}",
+        )
+    out = {}
+    for name, setting in known.items():
+        value = given.get(name, setting.default)
+        # YAML takes 1e-7 for a text, and 1 for an integer.
+        if setting.unit or isinstance(setting.default, float):
+            value = in_unit(value, setting.unit, f"{where}.{name}")
+        elif not isinstance(value, type(setting.default)) and setting.default is not None:
+            raise InputError(f"{where}.{name} is {value!r}, expected like {setting.default!r}")
+        out[name] = value
+    return out
+
+
 @dataclass(frozen=True)
 class Program:
     """A program that an engine starts.
@@ -137,23 +171,7 @@ class Engine:
         Raises:
             InputError: names an unknown setting, or one of the wrong type or unit.
         """
-        from hashigo.study.units import in_unit  # keeps pint out of the worker's start
-
-        unknown = sorted(set(given) - set(self.settings))
-        if unknown:
-            raise InputError(
-                f"{where}.{unknown[0]} is no setting of engine '{self.name}'",
-                fix=f"its settings are: {', '.join(self.settings) or 'none'}",
-            )
-        out = {}
-        for name, setting in self.settings.items():
-            value = given.get(name, setting.default)
-            # YAML takes 1e-7 for a text, and 1 for an integer.
-            if setting.unit or isinstance(setting.default, float):
-                value = in_unit(value, setting.unit, f"{where}.{name}")
-            elif not isinstance(value, type(setting.default)) and setting.default is not None:
-                raise InputError(f"{where}.{name} is {value!r}, expected like {setting.default!r}")
-            out[name] = value
+        out = complete_settings(self.settings, given, where, f"engine '{self.name}'")
         return self.fill(out)
 
     def lacks(self, codes: Mapping[str, str]) -> str:

@@ -44,20 +44,21 @@ def checkpoint_settings(what: str) -> dict[str, Setting]:
     }
 
 
-def checkpoint_file(engine: str, settings: Mapping[str, Any]) -> Path:
+def checkpoint_file(whose: str, settings: Mapping[str, Any], where: str = "reference.settings") -> Path:
     """The checkpoint.
 
     Args:
-        engine: its name.
+        whose: it is, for messages.
         settings: complete.
+        where: key path of the settings, for messages.
 
     Raises:
         InputError: when the settings name none, when it is not there, or when it is another file than recorded.
     """
     if not settings["checkpoint"]:
         raise InputError(
-            f"engine '{engine}' needs the path of a checkpoint file: nothing is downloaded",
-            fix="set reference.settings.checkpoint",
+            f"{whose} needs the path of a checkpoint file: nothing is downloaded",
+            fix=f"set {where}.checkpoint",
         )
     path = Path(settings["checkpoint"]).expanduser()
     recorded = settings["checkpoint_sha256"]
@@ -65,15 +66,48 @@ def checkpoint_file(engine: str, settings: Mapping[str, Any]) -> Path:
     path = kept if kept.is_file() else path
     if not path.is_file():
         raise InputError(
-            f"checkpoint {path.name} of engine '{engine}' is not there: {path}",
-            fix="give its path in reference.settings.checkpoint",
+            f"checkpoint {path.name} of {whose} is not there: {path}",
+            fix=f"give its path in {where}.checkpoint",
         )
     if recorded and recorded != sha256(path):
         raise InputError(
             f"checkpoint {path.name} is not the file whose SHA-256 the settings give",
-            fix="put back the file, or correct reference.settings.checkpoint_sha256",
+            fix=f"put back the file, or correct {where}.checkpoint_sha256",
         )
     return path
+
+
+def stored_checkpoint(
+    whose: str, settings: Mapping[str, Any], folder: Path, where: str = "reference.settings"
+) -> dict[str, Any]:
+    """Settings in which name and digest stand for the checkpoint's path: jobs run in other folders.
+
+    Args:
+        whose: they are, for messages.
+        settings: as in the study.
+        folder: of the study.
+        where: key path of the settings, for messages.
+
+    Raises:
+        InputError: when the checkpoint is not there, or is another file than recorded.
+    """
+    given = settings.get("checkpoint")
+    if not given or not isinstance(given, str):
+        return dict(settings)
+    path = (folder / Path(given).expanduser()).resolve()
+    complete = with_digest({"checkpoint_sha256": "", **settings, "checkpoint": str(path)})
+    checkpoint_file(whose, complete, where)
+    if path.is_file():  # otherwise the store has it already, from an earlier run
+        link(path, complete["checkpoint_sha256"], path.name)
+    return {**complete, "checkpoint": path.name}
+
+
+def with_digest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the SHA-256 of their checkpoint, where it is at the path they give."""
+    path = Path(settings["checkpoint"]).expanduser()
+    if settings["checkpoint"] and path.is_file() and not settings["checkpoint_sha256"]:
+        return {**settings, "checkpoint_sha256": sha256(path)}
+    return dict(settings)
 
 
 def checkpoint_engine(
@@ -90,30 +124,18 @@ def checkpoint_engine(
         load: makes the ASE calculator from (path of the checkpoint, device).
     """
 
+    whose = f"engine '{name}'"
+
     def calculator(settings: Mapping[str, Any], workspace: Workspace) -> Any:
-        return load(str(checkpoint_file(name, settings)), settings["device"])
+        return load(str(checkpoint_file(whose, settings)), settings["device"])
 
     def resolve(
         settings: Mapping[str, Any], folder: Path, elements: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        given = settings.get("checkpoint")
-        if not given or not isinstance(given, str):
-            return dict(settings), {}
-        # Jobs run in other folders, and a path is its user's own: the file's name and digest stand for it.
-        path = (folder / Path(given).expanduser()).resolve()
-        complete = fill({"checkpoint_sha256": "", **settings, "checkpoint": str(path)})
-        checkpoint_file(name, complete)
-        link(path, complete["checkpoint_sha256"], path.name)
-        return {**complete, "checkpoint": path.name}, {}
-
-    def fill(settings: Mapping[str, Any]) -> dict[str, Any]:
-        path = Path(settings["checkpoint"]).expanduser()
-        if settings["checkpoint"] and path.is_file() and not settings["checkpoint_sha256"]:
-            return {**settings, "checkpoint_sha256": sha256(path)}
-        return dict(settings)
+        return stored_checkpoint(whose, settings, folder), {}
 
     def check(settings: Mapping[str, Any], elements: Sequence[str]) -> None:
-        checkpoint_file(name, settings)
+        checkpoint_file(whose, settings)
 
     return Engine(
         name=name,
@@ -125,6 +147,6 @@ def checkpoint_engine(
         calculator=calculator,
         version=lambda calculator: installed_version(distribution),
         resolve=resolve,
-        fill=fill,
+        fill=with_digest,
         check=check,
     )

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -182,15 +183,17 @@ def polynomial_committee(models: Sequence[PolynomialModel], calibrated: bool = F
 
 
 def load_committee(path: Path) -> Committee:
-    """Read the mean model and the members of a potential file.
+    """Read the mean model and the members of a potential file, of whatever kind.
 
     Args:
         path: result file of the task "training".
 
     Raises:
         InputError: when the file holds no potential.
-        MissingComponent: when pypolymlp is not installed.
+        MissingComponent: when the package of its kind is not installed.
     """
+    from hashigo.calculators.workers.models import DEFAULT, get_kind  # they import this module
+
     with ResultReader(path) as reader:
         if reader.task != "training":
             raise InputError(f"{Path(path).name} is a result of '{reader.task}', not of a training")
@@ -198,9 +201,11 @@ def load_committee(path: Path) -> Committee:
         while reader.has(f"potential/members/{count}"):
             count += 1
         names = ["potential/mean", *(f"potential/members/{index}" for index in range(count))]
-        texts = [bytes(reader.array(name).tobytes()).decode() for name in names]
-        calibrated = bool((reader.note("calibration") or {}).get("calibrated"))
-    return polynomial_committee([PolynomialModel(text) for text in texts], calibrated)
+        blobs = [reader.array(name).tobytes() for name in names]
+        kind = get_kind((reader.note("training") or {}).get("model", DEFAULT))
+        calibration = reader.note("calibration") or {}
+    committee = kind.committee([kind.load(blob) for blob in blobs], calibration)
+    return replace(committee, calibrated=bool(calibration.get("calibrated")))
 
 
 def committee_for(

@@ -1,4 +1,4 @@
-"""Task "training": a committee of polynomial potentials from reference frames, with calibrated uncertainty."""
+"""Task "training": a potential of any kind; here, a committee of polynomial ones with calibrated uncertainty."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from hashigo.calculators.workers.fitting import (
 )
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import read_structure
+from hashigo.calculators.workers.models import DEFAULT, get_kind
 from hashigo.calculators.workers.resampling import Indices, groups, split, stratified_folds
 from hashigo.calculators.workers.training_result import Inputs, write
 from hashigo.calculators.workers.uncertainty import LinearPosterior
@@ -117,7 +118,18 @@ class Training:
 
 
 def run(job: Job) -> None:
-    """Train a committee on the input "frames" and write it with its held-out errors.
+    """Train a potential of the kind that the parameter "model" names on the input "frames".
+
+    Raises:
+        InputError: when there is no such kind, or parameters or frames do not serve it.
+        MissingComponent: when its package is not installed.
+        WorkerError: when the training diverges.
+    """
+    get_kind(job.parameters.get("model", DEFAULT)).run(job)
+
+
+def run_polynomial(job: Job) -> None:
+    """Train a committee of polynomial potentials and write it with its held-out errors.
 
     The input "structure", the crystal's conventional cell, tells how far the frames' cells are strained; without it
     that is not known.

@@ -70,7 +70,8 @@ def write(path: Path, training: Training, inputs: Inputs, region: TrainedRegion,
         writer.note("training", _summary(training, inputs))
         writer.note("calibration", calibration_note(training))
         writer.note("region", asdict(region))
-        _write_gate(writer, held_out_error(training, FORCE), inputs.settings["max_force_error"])
+        fix = "add reference frames or raise potential.cutoff"
+        write_gate(writer, held_out_error(training, FORCE), inputs.settings["max_force_error"], fix)
 
 
 def held_out_error(training: Training, kind: int) -> float | None:
@@ -128,7 +129,15 @@ def _judged(training: Training, kind: int) -> dict[str, Any] | None:
     }
 
 
-def _write_gate(writer: ResultWriter, error: float | None, limit: float | None) -> None:
+def write_gate(writer: ResultWriter, error: float | None, limit: float | None, fix: str) -> None:
+    """Write whether the potential is good enough.
+
+    Args:
+        writer: of the result.
+        error: of forces on the frames held out, eV/Å; None where none has forces.
+        limit: largest that is allowed, eV/Å; None for any.
+        fix: what makes a better potential.
+    """
     if limit is None or (error is not None and error <= limit):
         message = ""
     elif error is None:
@@ -138,7 +147,7 @@ def _write_gate(writer: ResultWriter, error: float | None, limit: float | None) 
             f"the potential's force error on held-out frames is {1e3 * error:.1f} meV/Å, "
             f"above the limit of {1e3 * limit:.1f} meV/Å"
         )
-    fix = "add reference frames or raise potential.cutoff; or raise potential.max_force_error"
+    fix = f"{fix}; or raise potential.max_force_error"
     writer.gate("held_out_error", message, fix=fix, value=error, limit=limit, unit="eV/Å")
 
 

@@ -72,14 +72,16 @@ def _column(
     for prefix, label, look in looks:
         if not results.has("potential", f"parity/{name}/{prefix}reference"):
             continue
-        reference, predicted, spread = (
-            results.array("potential", f"parity/{name}/{prefix}{part}")
-            for part in ("reference", "predicted", "spread")
+        reference, predicted = (
+            results.array("potential", f"parity/{name}/{prefix}{part}") for part in ("reference", "predicted")
         )
         if not len(reference):
             continue
         seen += [reference, predicted]
-        bars = None if prefix else spread
+        # A universal potential as it is has no spread.
+        spread = f"parity/{name}/{prefix}spread"
+        bars = results.array("potential", spread) if not prefix and results.has("potential", spread) else None
+        told = label if prefix or bars is not None else label.partition(",")[0]
         style = {
             **look,
             "linestyle": "none",
@@ -87,7 +89,7 @@ def _column(
             "capsize": 0,
             "rasterized": len(reference) > 60,
         }
-        above.errorbar(reference, predicted, yerr=bars, label=label, **style)
+        above.errorbar(reference, predicted, yerr=bars, label=told, **style)
         small = None if bars is None else bars * factor
         below.errorbar(reference, (predicted - reference) * factor, yerr=small, **style)
     everything = np.concatenate(seen)

@@ -92,9 +92,9 @@ def test_a_study_keeps_no_path_of_a_checkpoint(tmp_path, monkeypatch):
     complete = engine.complete(settings)
     assert complete["checkpoint"] == "weights.pt"
     # A job runs in another folder, and finds it by its digest.
-    assert checkpoint_file("mace", complete).read_bytes() == b"weights"
+    assert checkpoint_file("engine 'mace'", complete).read_bytes() == b"weights"
     with pytest.raises(InputError, match=r"weights\.pt is not the file whose SHA-256 the settings give"):
         engine.resolve({"checkpoint": "weights.pt", "checkpoint_sha256": "0" * 64}, tmp_path, ["Si"])
     (tmp_path / "weights.pt").write_bytes(b"other weights")
     with pytest.raises(InputError, match=r"weights\.pt is not the file"):
-        checkpoint_file("mace", complete)
+        checkpoint_file("engine 'mace'", complete)
