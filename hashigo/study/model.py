@@ -19,18 +19,28 @@ from hashigo.study.fields import (
     Section,
     Temperature,
 )
+from hashigo.study.green_kubo import GreenKubo
 from hashigo.study.search import SearchField, check_search
 
 STAGE_NAMES = (
-    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale",
+    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics",
+    "green_kubo", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
-    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale"
+    "structure",
+    "reference",
+    "potential",
+    "elasticity",
+    "phonons",
+    "conductivity",
+    "dynamics",
+    "green_kubo",
+    "mesoscale",
 ]
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics",)
+OPTIONAL = ("dynamics", "green_kubo")
 
 
 class Author(Section):
@@ -279,6 +289,10 @@ class Study(Section):
     )
     dynamics: Dynamics | None = Field(
         None, description="Molecular dynamics; without this section there is none."
+    )
+    green_kubo: GreenKubo | None = Field(
+        None,
+        description="Conductivity from the heat flux at equilibrium; without this section there is none.",
     )
     mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hashigo.calculators.engines.protocols import defaults
 from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
+from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
+from hashigo.calculators.workers.dynamics.lammps_files import check_cell
 from hashigo.calculators.workers.evaluation import overlap
 from hashigo.calculators.workers.models import get_kind
 from hashigo.errors import InputError
@@ -64,6 +67,8 @@ def prepare(study: Study) -> Prepared:
     if problem:
         raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
     _check_sizes(study, len(standard))
+    if study.green_kubo is not None:
+        _check_green_kubo(study, standard, site.codes)
     content = study.model_dump(mode="json")
     elements = sorted(set(standard.get_chemical_symbols()))
     if trains:
@@ -94,6 +99,7 @@ def _check_sizes(study: Study, n_atoms: int) -> None:
         "phonons.supercell": study.phonons.supercell,
         "conductivity.supercell": study.conductivity.supercell,
         "reference.sampling.supercell": study.reference.sampling.supercell,
+        **({"green_kubo.supercell": study.green_kubo.supercell} if study.green_kubo else {}),
     }
     for key, supercell in repeats.items():
         count = n_atoms * supercell[0] * supercell[1] * supercell[2]
@@ -102,6 +108,18 @@ def _check_sizes(study: Study, n_atoms: int) -> None:
                 f"{key} makes a cell of {count} atoms, more than {MAX_ATOMS}",
                 fix="repeat the conventional cell less",
             )
+
+
+def _check_green_kubo(study: Study, standard: Atoms, codes: Mapping[str, str]) -> None:
+    if study.reference.engine is None:
+        raise InputError(
+            "green_kubo needs an engine as the reference, whose potential LAMMPS has, and not a file of frames",
+            fix="leave the section green_kubo out, or name the engine as reference.engine",
+        )
+    if get_engine(study.reference.engine).lammps is None:
+        raise no_heat_flux(study.reference.engine)
+    check_cell(standard)
+    find_program((codes["lmp"],) if "lmp" in codes else ())
 
 
 def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:

@@ -100,10 +100,11 @@ def has_section(name: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 class WorkerStage(WorkChain):
-    """A stage of one worker job. A subclass names the task."""
+    """A stage of one worker job. A subclass names the task, and the program that its worker starts, if any."""
 
     TASK: ClassVar[str]
     RANKS: ClassVar[int] = 1
+    PROGRAM: ClassVar[str] = ""
 
     @classmethod
     def define(cls, spec: ProcessSpec) -> None:
@@ -138,6 +139,9 @@ class WorkerStage(WorkChain):
         parameters = self.job_parameters()
         ranks = self.most_ranks(parameters.get_dict())
         inputs = worker_inputs(self.inputs.site.value, self.TASK, parameters, dict(self.inputs.files), ranks)
+        codes = load_site(self.inputs.site.value).codes
+        if self.PROGRAM in codes:
+            inputs["metadata"]["options"]["program"] = [codes[self.PROGRAM]]
         return ToContext(job=self.submit(WorkerCalculation, **inputs))
 
     def take_result(self) -> ExitCode | None:

@@ -131,6 +131,21 @@ def write_conductivity(path):
         )  # fmt: skip
 
 
+def write_green_kubo(path):
+    times, frequencies = np.linspace(0, 60, 200), np.linspace(0, 0.6, 100)
+    told = {"conductivity": 50.0, "cutoff_time": 20.0, "cutoff_frequency": 0.15}
+    with ResultWriter(path, task="green_kubo", task_version=1) as writer:
+        for temperature in (300.0, 1000.0):
+            group = f"{temperature:g}K/xyz"
+            writer.array(f"{group}/times", times, units="ps")
+            writer.array(f"{group}/running", 50 * (1 - np.exp(-times / 5)), units="W/(m K)")
+            writer.array(f"{group}/running_error", 0.3 * times, units="W/(m K)")
+            writer.array(f"{group}/frequencies", frequencies, units="THz")
+            writer.array(f"{group}/periodogram", 50 / (1 + (frequencies / 0.03) ** 2), units="W/(m K)")
+        rows = [{"thermostat": t, "drift": 0.0, "axes": {"xyz": told}} for t in (300.0, 1000.0)]
+        writer.note("green_kubo", {"temperatures": rows})
+
+
 def write_mesoscale(path):
     rng = np.random.default_rng(2)
     conditions = [{"temperature": 300.0, "grain_size": size} for size in (50.0, 500.0)]
@@ -166,6 +181,7 @@ WRITERS = {
     "elasticity": write_elasticity,
     "phonons": write_phonons,
     "conductivity": write_conductivity,
+    "green_kubo": write_green_kubo,
     "mesoscale": write_mesoscale,
 }
 

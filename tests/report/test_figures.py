@@ -20,6 +20,7 @@ OF_STAGE = {
     "elasticity": {"directional-modulus"},
     "phonons": {"bands", "thermal-properties"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
+    "green_kubo": {"green-kubo"},
     "mesoscale": {"kappa-grain-size", "bounds", "slices"},
 }
 

@@ -151,3 +151,27 @@ def test_overlapping_atoms_are_refused_in_the_structure_and_in_frames(place, dia
     diamond.write(folder / "si.cif")
     with pytest.raises(InputError, match=r"in si\.cif atoms 0 \(Si\) and .* overlap"):
         prepare(study)
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ({}, "green_kubo needs an engine as the reference"),
+        ({"reference": "{engine: emt}"}, "heat flux of engine 'emt' is not known"),
+        (
+            {"reference": "{engine: tersoff}", "green_kubo": "{supercell: [9, 9, 9]}"},
+            r"green_kubo\.supercell makes a cell of 5832 atoms",
+        ),
+    ],
+)
+def test_a_heat_flux_that_cannot_be_had_is_refused_before_anything_runs(place, study, message):
+    make, *_ = place
+    with pytest.raises(InputError, match=message):
+        prepare(make(**{"green_kubo": "{}", **study}))
+
+
+def test_lammps_must_be_there(place, monkeypatch):
+    make, _, folder = place
+    monkeypatch.setenv("PATH", str(folder))
+    with pytest.raises(MissingComponent, match=r"program 'lmp' \(LAMMPS\) is not installed"):
+        prepare(make(reference="{engine: tersoff}", green_kubo="{}"))

@@ -52,7 +52,7 @@ def test_until_cuts_the_ladder():
 
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
-    assert names(dynamics={}) == list(STAGE_NAMES)
+    assert names(dynamics={}, green_kubo={}) == list(STAGE_NAMES)
     assert names(dynamics={}, until="phonons") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="dynamics") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="potential") == ["structure", "reference", "potential"]
@@ -73,13 +73,14 @@ def test_every_stage_has_its_workchain_and_task():
             assert task_version(stage.task) >= 1
 
 
-@pytest.mark.parametrize("name", ["potential", "elasticity", "phonons", "conductivity", "dynamics"])
+@pytest.mark.parametrize(
+    "name", ["potential", "elasticity", "phonons", "conductivity", "dynamics", "green_kubo"]
+)
 def test_a_workers_defaults_are_those_of_the_study(name):
     stage = stages()[name]
     defaults = importlib.import_module(f"hashigo.calculators.workers.{stage.task}").DEFAULTS
-    section = study_from({"structure": "a.cif", "reference": "r.h5", "dynamics": {}}).model_dump(mode="json")[
-        name
-    ]
+    section = study_from({"structure": "a.cif", "reference": "r.h5", "dynamics": {}, "green_kubo": {}})
+    section = section.model_dump(mode="json")[name]
     common = set(defaults) & set(section)
     assert len(common) >= 2
     # A worker says None or a shorter list where it leaves the choice to the study.

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from hashigo.errors import InputError
-from hashigo.report.figures import conductivity, crystal, mesoscale, phonons, potential, reliability, search
+from hashigo.report.figures import (
+    conductivity,
+    crystal,
+    green_kubo,
+    mesoscale,
+    phonons,
+    potential,
+    reliability,
+    search,
+)
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import svg
 
@@ -112,6 +121,15 @@ PLANNED = (
         "Share of the conductivity carried by phonons of up to a mean free path. Grains smaller than the paths that "
         "carry most of it lower the conductivity.",
         conductivity.cumulative,
+    ),
+    Plan(
+        "green-kubo",
+        "Conductivity from the heat flux",
+        "Left, running integral of the heat flux's autocorrelation, mean over independent trajectories; band, its "
+        "standard error; dotted, the time from which on the autocorrelation is lost in its scatter; horizontal, the "
+        "conductivity by cepstral analysis. Right, periodogram of the flux, means of eight frequencies; its limit at "
+        "zero is the conductivity (point), read from the frequencies below the dotted line.",
+        green_kubo.running_integral,
     ),
     Plan(
         "kappa-grain-size",

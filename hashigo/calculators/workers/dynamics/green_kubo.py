@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import polygamma, psi
 from scipy.stats import t as student
 
-from hashigo.calculators.workers.dynamics.lammps import FluxSeries
+from hashigo.calculators.workers.dynamics.schedule import FluxSeries
 from hashigo.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -8,6 +8,7 @@ trajectory that was ended takes up its last segment, and ends as if it had never
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -16,9 +17,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -27,7 +29,9 @@ from numpy.typing import NDArray
 from hashigo.calculators.engines import Engine
 from hashigo.calculators.engines.lammps_pair import LammpsPair
 from hashigo.calculators.workers.dynamics import lammps_files as files
+from hashigo.calculators.workers.dynamics.schedule import FluxSeries, Schedule
 from hashigo.calculators.workers.evaluation import free_command
+from hashigo.calculators.workers.job import NotWritten, PartialResult
 from hashigo.errors import InputError, MissingComponent, WorkerError
 
 Floats = NDArray[np.float64]
@@ -40,81 +44,17 @@ SAME_ENERGY = 1e-8
 _LOOK = 0.05
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How a trajectory is run.
+def no_heat_flux(engine: str) -> InputError:
+    """The error of an engine from which no heat flux can be had.
 
-    Attributes:
-        temperature: of the thermostat, K.
-        timestep: fs.
-        equilibration: time with the thermostat, ps.
-        duration: time at constant energy, ps.
-        interval: time between two heat fluxes, fs; a multiple of the time step.
-        segment: time between two restart files, ps.
-        relaxation: time constant of the thermostat, ps.
+    Args:
+        engine: its name.
     """
-
-    temperature: float
-    timestep: float = 1.0
-    equilibration: float = 20.0
-    duration: float = 500.0
-    interval: float = 10.0
-    segment: float = 20.0
-    relaxation: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"dynamics by LAMMPS with {name} {value}: it must be positive")
-        if abs(self.interval / self.timestep - self.every) > 1e-9 or self.every < 1:
-            raise InputError(
-                f"the heat flux every {self.interval:g} fs is no multiple of the time step of {self.timestep:g} fs",
-                fix=f"give {max(self.every, 1) * self.timestep:g} fs",
-            )
-
-    @property
-    def every(self) -> int:
-        """Count of steps between two heat fluxes."""
-        return round(self.interval / self.timestep)
-
-    @property
-    def segment_steps(self) -> int:
-        """Count of steps of a segment, a multiple of `every`."""
-        wanted = min(self.segment, self.duration) * 1000 / self.interval
-        return max(1, round(wanted)) * self.every
-
-    @property
-    def equilibration_steps(self) -> int:
-        """Count of steps with the thermostat, a multiple of `every`."""
-        return max(1, round(self.equilibration * 1000 / self.interval)) * self.every
-
-    @property
-    def segments(self) -> int:
-        """Count of segments at constant energy; the last may go past the duration."""
-        steps = self.duration * 1000 / self.timestep
-        return max(1, int(np.ceil(steps / self.segment_steps - 1e-9)))
-
-
-@dataclass(frozen=True)
-class FluxSeries:
-    """Heat flux along one trajectory at constant energy.
-
-    Attributes:
-        flux: of the whole cell, shape (n_samples, 3), eV Å/ps.
-        spacing: time between two samples, ps.
-        temperature: mean over the trajectory, K.
-        volume: of the cell, Å^3.
-        drift: change of the total energy over the trajectory by a straight line through it, in units of the mean
-            kinetic energy, dimensionless; its fluctuation, of the order of the time step squared, is not in it.
-        seed: of the first velocities and the thermostat.
-    """
-
-    flux: Floats
-    spacing: float
-    temperature: float
-    volume: float
-    drift: float
-    seed: int
+    return InputError(
+        f"the heat flux of engine '{engine}' is not known: it tells no energies and virials of single atoms, and "
+        "LAMMPS does not have its potential",
+        fix="leave the section green_kubo out; engines tersoff and lennard_jones have a heat flux",
+    )
 
 
 def find_program(command: Sequence[str] = ()) -> tuple[str, ...]:
@@ -137,7 +77,7 @@ def find_program(command: Sequence[str] = ()) -> tuple[str, ...]:
     return (found, *wanted[1:])
 
 
-def pair_of(engine: Engine, settings: dict[str, object]) -> LammpsPair:
+def pair_of(engine: Engine, settings: Mapping[str, Any]) -> LammpsPair:
     """The engine's potential in LAMMPS.
 
     Args:
@@ -148,10 +88,7 @@ def pair_of(engine: Engine, settings: dict[str, object]) -> LammpsPair:
         InputError: where LAMMPS has no such potential, or its flux is not known.
     """
     if engine.lammps is None:
-        raise InputError(
-            f"engine '{engine.name}' has no heat flux: neither virials of single atoms nor a potential of LAMMPS",
-            fix="leave green_kubo out, or take engine tersoff or lennard_jones",
-        )
+        raise no_heat_flux(engine.name)
     pair: LammpsPair = engine.lammps(settings)
     return pair
 
@@ -181,12 +118,21 @@ def sample(
     Raises:
         InputError: when the cell is not orthogonal.
         MissingComponent: when LAMMPS is not installed.
-        WorkerError: when it fails, energy is not conserved, or the run was stopped; what is finished is kept.
+        WorkerError: when it fails, energy is not conserved, or another job runs it at this moment.
+        PartialResult: when it was stopped; segments that are finished are kept.
+        NotWritten: when the disk is full.
     """
     run = _Trajectory(atoms, pair, schedule, seed, Path(folder), find_program(program), stopped)
-    while run.done < schedule.segments:
-        progress(run.done, schedule.segments)
-        run.advance()
+    try:
+        with run.reserved():
+            while run.done < schedule.segments:
+                progress(run.done, schedule.segments)
+                run.advance()
+    except OSError as error:
+        raise NotWritten(
+            f"files of seed {seed} by LAMMPS cannot be written: {error.strerror}",
+            fix="make room on the job's disk, and run it again: segments that are finished are kept",
+        ) from error
     progress(run.done, schedule.segments)
     return run.series()
 
@@ -217,10 +163,23 @@ class _Trajectory:
         self._kept = self._folder / "flux.npz"
         self._parts: dict[str, Floats] = {"flux": np.empty((0, 3)), "thermo": np.empty((0, 4))}
         self.done = -1  # the thermostat is not yet done
-        if self._kept.is_file():
-            with np.load(self._kept) as kept:
-                self._parts = {name: kept[name] for name in self._parts}
-                self.done = int(kept["done"])
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Hold the trajectory for this process alone, and read what is finished."""
+        with (self._folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise WorkerError(
+                    f"another job runs the trajectory of seed {self._seed} at this moment",
+                    fix="wait until it has ended; what it has finished is found then",
+                ) from None
+            if self._kept.is_file():
+                with np.load(self._kept) as kept:
+                    self._parts = {name: kept[name] for name in self._parts}
+                    self.done = int(kept["done"])
+            yield
 
     def advance(self) -> None:
         """Run the next segment and keep its result."""
@@ -259,7 +218,7 @@ class _Trajectory:
             try:
                 while process.poll() is None:
                     if why := self._stopped():
-                        raise WorkerError(
+                        raise PartialResult(
                             f"dynamics of seed {self._seed} was stopped: {why}", fix="run it again"
                         )
                     time.sleep(_LOOK)
@@ -292,9 +251,10 @@ class _Trajectory:
             )
         self._parts["flux"] = np.concatenate([self._parts["flux"], flux])
         self._parts["thermo"] = np.concatenate([self._parts["thermo"], thermo])
-        if self._drift() > CONSERVED:
+        drift = _drift(self._parts["thermo"])
+        if drift > CONSERVED:
             raise WorkerError(
-                f"the total energy of seed {self._seed} has changed by {100 * self._drift():.1f} % of the kinetic one",
+                f"the total energy of seed {self._seed} has changed by {100 * drift:.1f} % of the kinetic one",
                 fix=f"shorten the time step of {self._schedule.timestep:g} fs",
             )
 
@@ -307,20 +267,24 @@ class _Trajectory:
                     f"the heat flux's potential energy at step {int(step)} is {apart:.2g} eV from that of LAMMPS"
                 )
 
-    def _drift(self) -> float:
-        step, _, potential, total = self._parts["thermo"].T
-        slope = np.polyfit(step - step[0], total - total[0], 1)[0]
-        return float(abs(slope) * (step[-1] - step[0]) / (total - potential).mean())
-
     def series(self) -> FluxSeries:
-        """The flux of all segments that the schedule asks for."""
+        """The flux of all segments that the schedule asks for; there may be more."""
         schedule = self._schedule
-        samples = schedule.segments * (schedule.segment_steps // schedule.every)
+        steps = schedule.segments * schedule.segment_steps
+        thermo = self._parts["thermo"]
+        thermo = thermo[thermo[:, 0] <= schedule.equilibration_steps + steps]
         return FluxSeries(
-            flux=self._parts["flux"][:samples],
+            flux=self._parts["flux"][: steps // schedule.every],
             spacing=schedule.interval / 1000,
-            temperature=float(self._parts["thermo"][:, 1].mean()),
+            temperature=float(thermo[:, 1].mean()),
             volume=float(self._atoms.get_volume()),
-            drift=self._drift(),
+            drift=_drift(thermo),
             seed=self._seed,
         )
+
+
+def _drift(thermo: Floats) -> float:
+    """Change of the total energy along the straight line through it, in units of the mean kinetic energy."""
+    step, _, potential, total = thermo.T
+    slope = np.polyfit(step - step[0], total - total[0], 1)[0]
+    return float(abs(slope) * (step[-1] - step[0]) / (total - potential).mean())

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.engines.lammps_pair import LammpsPair
+from hashigo.calculators.workers.dynamics.schedule import Schedule
 from hashigo.errors import InputError, WorkerError
-
-if TYPE_CHECKING:
-    from hashigo.calculators.workers.dynamics.lammps import Schedule
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -18,7 +18,7 @@ from hashigo.calculators.workers.dynamics.green_kubo import (
     periodograms,
     running_integral,
 )
-from hashigo.calculators.workers.dynamics.lammps import FluxSeries
+from hashigo.calculators.workers.dynamics.schedule import FluxSeries
 from hashigo.errors import InputError
 
 SPACING, TEMPERATURE, VOLUME = 0.05, 1000.0, 4000.0

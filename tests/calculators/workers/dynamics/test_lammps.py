@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 import time
@@ -16,7 +18,9 @@ from ase.neighborlist import neighbor_list
 from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.calculators.engines.tersoff_flux import KINETIC
 from hashigo.calculators.workers.dynamics import lammps_files as files
-from hashigo.calculators.workers.dynamics.lammps import Schedule, find_program, pair_of, sample
+from hashigo.calculators.workers.dynamics.lammps import find_program, pair_of, sample
+from hashigo.calculators.workers.dynamics.schedule import Schedule
+from hashigo.calculators.workers.job import NotWritten
 from hashigo.errors import WorkerError
 
 CASES = {"tersoff": ("Si", "diamond", 5.432, 2), "lennard_jones": ("Ar", "fcc", 5.3, 4)}
@@ -133,7 +137,8 @@ def test_lammps_ends_with_the_worker(tmp_path):
     """A worker that is killed leaves no LAMMPS behind that would write into the next one's files."""
     code = (
         "from ase.build import bulk; from pathlib import Path; from hashigo.calculators.engines import get_engine\n"
-        "from hashigo.calculators.workers.dynamics.lammps import Schedule, pair_of, sample\n"
+        "from hashigo.calculators.workers.dynamics.lammps import pair_of, sample\n"
+        "from hashigo.calculators.workers.dynamics.schedule import Schedule\n"
         "sample(bulk('Si', 'diamond', 5.432, cubic=True) * 2, pair_of(get_engine('tersoff'), {}),"
         f" Schedule(300.0, equilibration=1e4), 1, Path({str(tmp_path)!r}))\n"
     )
@@ -165,6 +170,25 @@ def test_a_longer_trajectory_begins_with_the_shorter_one(tmp_path):
     assert (len(short.flux), len(longer.flux)) == (20, 40)
     assert np.array_equal(longer.flux[:20], short.flux)
     assert np.array_equal(sample(atoms, pair, replace(SHORT, duration=0.1), 1, tmp_path).flux, short.flux)
+
+
+def test_two_jobs_do_not_write_one_trajectory_and_a_full_disk_is_told(tmp_path, monkeypatch):
+    pair, atoms, short = engine_pair("tersoff"), supercell("tersoff"), replace(SHORT, duration=0.1)
+    sample(atoms, pair, short, 1, tmp_path)
+    (folder,) = tmp_path.iterdir()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(WorkerError, match="another job runs the trajectory of seed 1"):
+            sample(atoms, pair, SHORT, 1, tmp_path)
+
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", full)
+        with pytest.raises(NotWritten, match="seed 1 by LAMMPS cannot be written: No space left"):
+            sample(atoms, pair, SHORT, 1, tmp_path)
+    assert len(sample(atoms, pair, SHORT, 1, tmp_path).flux) == 40
 
 
 def test_a_step_too_long_is_told(tmp_path):

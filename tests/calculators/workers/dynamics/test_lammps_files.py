@@ -9,7 +9,8 @@ from ase.build import bulk
 
 from hashigo.calculators.engines import get_engine
 from hashigo.calculators.workers.dynamics import lammps_files as files
-from hashigo.calculators.workers.dynamics.lammps import Schedule, find_program, pair_of
+from hashigo.calculators.workers.dynamics.lammps import find_program, pair_of
+from hashigo.calculators.workers.dynamics.schedule import Schedule
 from hashigo.errors import InputError, MissingComponent, WorkerError
 
 SCHEDULE = Schedule(temperature=1000.0, timestep=1.5, equilibration=20, duration=500, interval=12)
@@ -54,7 +55,7 @@ def test_turned_cells_and_engines_without_flux_are_refused():
     slab.pbc = (True, True, False)
     with pytest.raises(InputError, match="periodic, orthogonal cell"):
         files.check_cell(slab)
-    with pytest.raises(InputError, match="engine 'emt' has no heat flux"):
+    with pytest.raises(InputError, match="heat flux of engine 'emt' is not known"):
         pair_of(get_engine("emt"), {})
 
 
