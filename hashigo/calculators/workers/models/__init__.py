@@ -104,6 +104,11 @@ def get_kind(name: str) -> Kind:
     for point in entry_points(group="hashigo.models", name=name):
         kind: Kind = point.load()
         return kind
+    if not kind_names():
+        raise MissingComponent(
+            "no kind of potential is registered: this installation is older than its source",
+            fix="install it again, e.g. pip install --no-deps -e .",
+        )
     raise InputError(
         f"potential.model '{name}' is not known", fix=f"choose one of: {', '.join(kind_names())}"
     )

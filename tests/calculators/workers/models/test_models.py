@@ -22,6 +22,16 @@ def test_an_unknown_model_is_named_with_those_known(train):
     assert "mace, mattersim" in caught.value.fix
 
 
+def test_an_installation_older_than_its_source_is_told(monkeypatch):
+    monkeypatch.setattr(models, "entry_points", lambda **group: [])
+    for found in (models.get_kind, models.kind_names):
+        found.cache_clear()
+    with pytest.raises(MissingComponent, match="older than its source"):
+        get_kind("polynomial")
+    for found in (models.get_kind, models.kind_names):
+        found.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["mace", "sevennet", "chgnet", "polynomial"])
 def test_a_missing_package_is_named_with_its_extra(name, monkeypatch):
     monkeypatch.setattr(models, "find_spec", lambda module: None)
