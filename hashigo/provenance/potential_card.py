@@ -68,8 +68,7 @@ Force errors do not rank the errors of properties: judge the potential by what i
 {coverage}
 
 Intervals are those of a prediction: they hold the noise of the reference and what the model cannot describe too. The
-spread of the members, which `load_potential` gives, is the part that further computations carry on.
-{region}
+spread of the members, which `load_potential` gives, is the part that further computations carry on.{region}
 
 ## Training set
 
@@ -215,9 +214,9 @@ def _region(region: Mapping[str, Any] | None) -> str:
     if region is None:
         return ""
     return (
-        f"\nTrained on cells strained by up to {100 * region['largest_strain']['value']:.2g} % and forces of "
+        f"\n\nTrained on cells strained by up to {100 * region['largest_strain']['value']:.2g} % and forces of "
         f"{region['root_mean_square_force']['value']:.3g} eV/Å (root mean square of components): do not trust it far "
-        "outside.\n"
+        "outside."
     )
 
 

@@ -35,15 +35,6 @@ class PotentialWorkChain(WorkerStage):
     TASK = "training"
 
     @classmethod
-    def most_ranks(cls, parameters: Mapping[str, Any]) -> int:
-        """Count of MPI ranks that the job can use; 0 for all cores.
-
-        Args:
-            parameters: of the stage.
-        """
-        return get_kind(parameters.get("model", DEFAULT)).ranks(parameters.get("settings") or {})
-
-    @classmethod
     def define(cls, spec: ProcessSpec) -> None:
         """Declare inputs, outputs and exit codes."""
         super().define(spec)
@@ -51,6 +42,17 @@ class PotentialWorkChain(WorkerStage):
         spec.outline(
             if_(cls.is_searched)(cls.submit_search, cls.take_search), cls.submit_job, cls.take_result
         )
+
+    @classmethod
+    def most_ranks(cls, parameters: Mapping[str, Any]) -> int:
+        """Count of MPI ranks that the larger of its jobs can use, 0 for all cores; one for each model of a search.
+
+        Args:
+            parameters: of the stage, or of the training.
+        """
+        if "grid" in parameters:
+            return _candidates(parameters["grid"])
+        return get_kind(parameters.get("model", DEFAULT)).ranks(parameters.get("settings") or {})
 
     def is_searched(self) -> bool:
         """Whether the model is chosen from a grid."""
@@ -61,7 +63,7 @@ class PotentialWorkChain(WorkerStage):
         given = self.inputs.parameters.get_dict()
         parameters = {key: given[key] for key in ("grid", *SEARCHED_WITH) if key in given}
         site = self.inputs.site.value
-        ranks = min(_candidates(given["grid"]), load_site(site).n_cores())
+        ranks = min(self.most_ranks(given), load_site(site).n_cores())
         files = {"frames": self.inputs.files["frames"]}
         inputs = worker_inputs(site, SEARCH_TASK, Dict(parameters), files, ranks)
         return ToContext(search=self.submit(WorkerCalculation, **inputs))

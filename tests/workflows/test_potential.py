@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -108,3 +109,32 @@ def test_searched_parameters_are_not_given():
     assert parameters(search=True, cutoff=5) == parameters(search=True, cutoff=7)
     assert parameters(search={"cutoff": [4, 5]})["grid"]["radial_functions"] == [10]
     assert parameters(search={"cutoff": ["0.4 nm", 4, 5]})["grid"]["cutoff"] == [4.0, 5.0]
+
+
+STUDY = """\
+licence: CC-BY-4.0
+structure: silicon.cif
+reference: {engine: tersoff, sampling: {supercell: [1, 1, 1], displaced: 6, strained: 6, volumes: 0}}
+until: potential
+potential: {members: 2, search: {cutoff: [3, 4], radial_functions: [3], invariant_max_l: [[2, 2]], max_power: [1]}}
+stop_at_gates: false
+"""
+
+
+def test_a_searched_study_says_what_was_chosen_and_its_potential_is_published(workplace):
+    (workplace.folder / "study.yaml").write_text(STUDY)
+    planned = workplace.run("plan", "study.yaml", "--json")
+    (row,) = [row for row in json.loads(planned.stdout)["stages"] if row["stage"] == "potential"]
+    assert row["jobs"] == 2
+    assert "cross-validation of 2 models" in row["needs"]
+    done = workplace.run("run", "study.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "model of the potential: cut-off " in done.stdout
+    search = json.loads((workplace.folder / "study-results" / "results.json").read_text())["search"]
+    assert search["candidates"] == 2
+    page = (workplace.folder / "study-results" / "report.html").read_text()
+    assert "Choice of the potential" in page
+    exported = workplace.run("export", "--as", "potential", "-o", "silicon")
+    assert exported.returncode == 0, exported.stderr
+    card = json.loads((workplace.folder / "silicon" / "potential.json").read_text())
+    assert {name: card["settings"][name] for name in search["parameters"]} == search["parameters"]
