@@ -30,7 +30,11 @@ PROGRESS_FILE = "progress.json"
 SCRATCH = "../../../partial"
 
 #: The data node that a task's result becomes; other tasks give QuantitiesData.
-RESULT_TYPES: dict[str, type[SinglefileData]] = {"forces": FramesData, "training": PotentialData}
+RESULT_TYPES: dict[str, type[SinglefileData]] = {
+    "forces": FramesData,
+    "candidates": FramesData,
+    "training": PotentialData,
+}
 
 #: Options that change how fast a result comes, not the result: they must not keep a finished job from being reused.
 _NOT_PHYSICS = (

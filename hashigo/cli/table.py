@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hashigo.workflows.method import first_principles, label, reference_frames
-from hashigo.workflows.results import chosen_model, model_text, result_rows, rounded, table_lines
+from hashigo.workflows.results import (
+    chosen_model,
+    learning_content,
+    model_text,
+    result_rows,
+    rounded,
+    table_lines,
+)
 from hashigo.workflows.stage import stages
 
 NOTE = """\
@@ -23,7 +30,10 @@ calibrated on held-out data."""
 def print_table(run: Any) -> None:
     """Print the numbers of a run for people; marks and numbers are never cut, on a narrow terminal lines are longer."""
     lines = table_lines(result_rows(run))
+    learning = learning_content(run)
     if not lines:
+        if learning:
+            click.echo(f"learning: {learning['stopped']['sentence']}")
         click.echo("no quantities: the run has none yet, or its study ends before the potential")
         return
     table = Table(box=None, padding=(0, 1), show_edge=False)
@@ -43,6 +53,8 @@ def print_table(run: Any) -> None:
     click.echo("\n".join(row.rstrip() for row in text.getvalue().splitlines()))
     if truth:
         click.echo(f"reference: {truth}; so is every number above")
+    if learning:
+        click.echo(f"learning: {learning['stopped']['sentence']}")
     search = chosen_model(run)
     if search:
         click.echo(f"model of the potential: {model_text(search)}")

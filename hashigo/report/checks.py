@@ -138,6 +138,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         titles: of its stages, by name.
     """
     found = [
+        *_learning(results),
         *_search(results),
         *_training(results),
         *_calibration(results),
@@ -146,6 +147,12 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_knudsen(results),
     ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
+
+
+def _learning(results: Results) -> Iterator[tuple[str, str, str]]:
+    stopped = results.note("learning", "stopped")
+    if stopped:
+        yield "learning", "rounds of learning", stopped["sentence"]
 
 
 def _training(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.workers.extrapolation import frames_to_label
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
@@ -19,6 +21,8 @@ from hashigo.version import VERSION
 from hashigo.workflows.results import TableLine, clock, rounded
 
 PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"
+#: Configurations outside the region in which the potential was trained.
+TO_LABEL = "to_label.h5"
 #: Figures that need less than the page's width.
 NARROW = ("directional-modulus",)
 
@@ -128,7 +132,7 @@ def write_outputs(node: Any, folder: Path) -> Path:
     Raises:
         InputError: when a file cannot be written.
     """
-    from hashigo.workflows.results import results_content
+    from hashigo.workflows.results import results_content, stage_results
 
     folder = Path(folder)
     numbers = json.dumps(results_content(node), indent=1, ensure_ascii=False) + "\n"
@@ -137,12 +141,24 @@ def write_outputs(node: Any, folder: Path) -> Path:
     # Frames that were given are in the user's own file, perhaps in this very folder.
     if "reference" in found and "frames" not in node.inputs:
         _write(folder / FRAMES, found["reference"].get_content(mode="rb"))
+    outside = [frame for data in stage_results(node).values() for frame in _to_label(data)]
+    if outside:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_frames(folder / TO_LABEL, outside, {"engine": "", "first_principles": False})
+    else:
+        (folder / TO_LABEL).unlink(missing_ok=True)
     if "mesoscale" in found:
         _write(folder / FIELDS, found["mesoscale"].get_content(mode="rb"))
     else:
         # What an earlier run left there does not belong to this one.
         (folder / FIELDS).unlink(missing_ok=True)
     return write_report(node, folder / PAGE)
+
+
+def _to_label(data: Any) -> list[Frame]:
+    """Configurations outside the potential's region that a result holds."""
+    with data.reader() as reader:
+        return frames_to_label(reader)
 
 
 def _write(path: Path, content: bytes) -> Path:

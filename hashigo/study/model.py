@@ -20,14 +20,16 @@ from hashigo.study.fields import (
     Temperature,
 )
 from hashigo.study.green_kubo import GreenKubo
+from hashigo.study.learning import Learning
 from hashigo.study.search import SearchField, check_search
 
 STAGE_NAMES = (
-    "structure", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics",
+    "structure", "learning", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics",
     "green_kubo", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
     "structure",
+    "learning",
     "reference",
     "potential",
     "elasticity",
@@ -40,7 +42,7 @@ StageName = Literal[
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics", "green_kubo")
+OPTIONAL = ("dynamics", "green_kubo", "learning")
 
 
 class Author(Section):
@@ -281,6 +283,11 @@ class Study(Section):
     reference: Reference = Field(
         description="Where forces come from; the name of a frames file alone will do."
     )
+    learning: Learning | None = Field(
+        None,
+        description="Label frames in rounds until properties are known; by default all at once, as reference.sampling "
+        "says.",
+    )
     potential: Potential = Field(default_factory=Potential, description="The learned potential.")
     elasticity: Elasticity = Field(default_factory=Elasticity, description="Cell and elastic constants.")
     phonons: Phonons = Field(default_factory=Phonons, description="Harmonic lattice dynamics.")
@@ -321,6 +328,14 @@ class Study(Section):
         if self.until in OPTIONAL and getattr(self, self.until) is None:
             raise ValueError(
                 f"until is {self.until}, and the study has no section of that name; add '{self.until}: {{}}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _learning_labels(self) -> Study:
+        if self.learning is not None and self.reference.engine is None:
+            raise ValueError(
+                "learning needs an engine that labels frames: give 'reference.engine', not 'data'"
             )
         return self
 

@@ -46,7 +46,9 @@ class MultiscaleWorkChain(WorkChain):
     def climb(self) -> None:
         """Start every stage whose results are there."""
         finished = set(self.ctx.finished)
-        ready = [s for s in self._ladder() if s.name not in finished and s.after <= finished]
+        ladder = self._ladder()
+        names = {stage.name for stage in ladder}
+        ready = [s for s in ladder if s.name not in finished and s.after | (s.not_before & names) <= finished]
         self.ctx.started = [stage.name for stage in ready]
         for stage in ready:
             inputs = self._inputs(stage)
@@ -59,8 +61,11 @@ class MultiscaleWorkChain(WorkChain):
         if stage.name == "structure":
             return {"structure": self.inputs.structure, "tolerance": Float(parameters["tolerance"])}
         files = {name: self._result(source) for name, source in stage.files.items()}
+        for name, source in stage.optional.items():
+            if source.partition(".")[0] in self.ctx.finished:
+                files[name] = self._result(source)
         common = {"parameters": Dict(parameters), "site": Str(study["site"])}
-        if stage.name == "reference":
+        if stage.name in ("reference", "learning"):
             given = {"frames": self.inputs.frames} if "frames" in self.inputs else {}
             return {**common, **files, **given}
         return {**common, "files": files, "stop_at_gates": Bool(study["stop_at_gates"])}

@@ -86,6 +86,21 @@ def missing_frames(sampled: FramesData, known: List) -> FramesData:
 
 
 @calcfunction
+def add_frames(sampled: FramesData, chosen: FramesData) -> FramesData:
+    """The sampled configurations and those chosen after them, for the same engine."""
+
+    def both() -> Iterator[Frame]:
+        settings = ""
+        for frame in sampled.iter_frames():
+            settings = frame.settings
+            yield frame
+        for frame in chosen.iter_frames():
+            yield replace(frame, settings=settings, stored_identity="")
+
+    return frames_node(both(), sampled.header())
+
+
+@calcfunction
 def merge_frames(sampled: FramesData, **computed: FramesData) -> FramesData:
     """Computed frames in the order in which they were sampled."""
     have = {identity for node in computed.values() for identity in identities(node)}

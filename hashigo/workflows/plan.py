@@ -11,6 +11,7 @@ from hashigo.scheduler_profiles.computers import mpi_works
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.workflows.batches import runs_in_batch
 from hashigo.workflows.inputs import Prepared
+from hashigo.workflows.learning import first_sampling
 from hashigo.workflows.stage import Stage, stages_of
 
 
@@ -31,6 +32,8 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
 def _jobs(stage: Stage, prepared: Prepared) -> int:
     if stage.name == "reference":
         return _reference_jobs(prepared)
+    if stage.name == "learning":  # at least one round
+        return _reference_jobs(prepared) + 3
     return stage.jobs(prepared.content) if stage.task else 0
 
 
@@ -41,6 +44,8 @@ def _reference_jobs(prepared: Prepared) -> int:
     if _in_batch(prepared):
         return 1
     sampling = reference["sampling"]
+    if prepared.content["learning"]:
+        sampling = first_sampling(sampling, 0)
     elements = set(prepared.structure.get_chemical_symbols())
     return int(sampling["displaced"] + sampling["strained"] + sampling["volumes"] + len(elements))
 
@@ -54,7 +59,7 @@ def _in_batch(prepared: Prepared) -> bool:
 def _ranks(stage: Stage, prepared: Prepared) -> int:
     site = load_site(prepared.study.site)
     cores = site.n_cores() if mpi_works(site) else 1
-    if stage.name == "reference":
+    if stage.name in ("reference", "learning"):
         each = int((prepared.content["reference"]["settings"] or {}).get("ranks", 1))
         return cores if _in_batch(prepared) else min(each, cores)
     process = WorkflowFactory(stage.process)

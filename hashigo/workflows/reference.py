@@ -57,6 +57,12 @@ class ReferenceWorkChain(ChargesSteps):
         spec.input(
             "frames", valid_type=FramesData, required=False, help="Frames that were computed elsewhere."
         )
+        spec.input(
+            "configurations",
+            valid_type=FramesData,
+            required=False,
+            help="What the engine is asked for in place of a sample.",
+        )
         spec.input("parameters", valid_type=Dict, help="Engine, settings, sampling, seed.")
         spec.input("site", valid_type=Str, help="Where the engine runs.")
         spec.output("result", valid_type=FramesData, required=False, help="Frames with energies and forces.")
@@ -103,9 +109,10 @@ class ReferenceWorkChain(ChargesSteps):
                 program_code(self._site(), RESPONSE)
         except HashigoError as error:
             return self.exit_codes.ERROR_POLAR.format(message=str(error))
-        settings = self._engine().physics(given["settings"])
-        physics = {key: given[key] for key in ("engine", "sampling", "seed")} | {"settings": settings}
-        self.ctx.sampled = sample_frames(self.inputs.structure, Dict(physics))
+        if "configurations" in self.inputs:
+            self.ctx.sampled = self.inputs.configurations
+        else:
+            self.ctx.sampled = sample_frames(self.inputs.structure, Dict(sampled_from(given)))
         self.out("structure", self.inputs.structure)
         return None
 
@@ -245,6 +252,12 @@ class ReferenceWorkChain(ChargesSteps):
         return None
 
 
+def sampled_from(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the stage's parameters those that say which configurations are computed, and how."""
+    settings = get_engine(parameters["engine"]).physics(parameters["settings"])
+    return {key: parameters[key] for key in ("engine", "sampling", "seed")} | {"settings": settings}
+
+
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
     reference = study["reference"]
     if reference["data"]:
@@ -281,6 +294,7 @@ STAGE = Stage(
     title="Reference frames",
     process="hashigo.reference",
     files={"structure": "structure"},
+    optional={"configurations": "learning.configurations"},
     parameters=_parameters,
     task="forces",
     needs=_needs,

@@ -73,6 +73,15 @@ def chosen_model(run: Any) -> dict[str, Any] | None:
         return dict(reader.note("search"))
 
 
+def learning_content(run: Any) -> dict[str, Any] | None:
+    """The rounds of learning, their goal and budget, and why they ended; None of a study that has none."""
+    found = stage_results(run)
+    if "learning" not in found:
+        return None
+    with found["learning"].reader() as reader:
+        return {name: reader.note(name) for name in ("rounds", "goal", "budget", "stopped")}
+
+
 def model_text(search: Mapping[str, Any]) -> str:
     """The choice of a search in words.
 
@@ -111,6 +120,7 @@ def results_content(run: Any) -> dict[str, Any]:
     return {
         "study": run.inputs.study.get_dict(),
         "reference": method,
+        "learning": learning_content(run),
         "search": chosen_model(run),
         # Also beside each number: rows are taken out of here and handed on alone.
         "results": [

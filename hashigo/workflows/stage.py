@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
@@ -37,6 +37,7 @@ class Stage:
         wanted: whether a study (as a mapping) asks for it; None where every study does.
         jobs: count of worker jobs it runs for a study (as a mapping), where it runs any.
         further: outputs that are handed on beside its result, as STAGE_OUTPUT.
+        optional: results it takes where the study runs their stage, like `files`.
     """
 
     name: str
@@ -50,11 +51,17 @@ class Stage:
     wanted: Callable[[Mapping[str, Any]], bool] | None = None
     jobs: Callable[[Mapping[str, Any]], int] = lambda study: 1
     further: tuple[str, ...] = ()
+    optional: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def after(self) -> set[str]:
         """Names of the stages that come before it."""
         return {source.partition(".")[0] for source in self.files.values()} | set(self.gates)
+
+    @property
+    def not_before(self) -> set[str]:
+        """Names of the stages that come before it where a study runs them."""
+        return {source.partition(".")[0] for source in self.optional.values()}
 
 
 @cache
@@ -63,7 +70,11 @@ def stages() -> dict[str, Stage]:
     found: dict[str, Stage] = {point.name: point.load() for point in entry_points(group="hashigo.stages")}
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(found):
-        ready = [s for name, s in sorted(found.items()) if name not in ordered and s.after <= set(ordered)]
+        ready = [
+            s
+            for name, s in sorted(found.items())
+            if name not in ordered and s.after | s.not_before <= set(ordered)
+        ]
         if not ready:
             raise HashigoError(f"stages wait for each other: {', '.join(sorted(set(found) - set(ordered)))}")
         ordered.update({stage.name: stage for stage in ready})

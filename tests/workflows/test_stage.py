@@ -52,7 +52,9 @@ def test_until_cuts_the_ladder():
 
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
-    assert names(dynamics={}, green_kubo={}) == list(STAGE_NAMES)
+    assert names(dynamics={}, green_kubo={}) == [name for name in STAGE_NAMES if name != "learning"]
+    learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
+    assert names(**learning, until="potential") == ["structure", "learning", "reference", "potential"]
     assert names(dynamics={}, until="phonons") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="dynamics") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="potential") == ["structure", "reference", "potential"]

@@ -166,7 +166,7 @@ def write_outside(
     writer.gate(
         GATE,
         message,
-        fix="label the frames in to_label of the result with the reference's engine and train on them too",
+        fix="label the frames of to_label.h5, beside the report, with the reference's engine and train on them too",
         frames=len(found),
     )
     for place, one in enumerate(found):

@@ -12,6 +12,7 @@ from hashigo.report.figures import (
     conductivity,
     crystal,
     green_kubo,
+    learning,
     mesoscale,
     phonons,
     potential,
@@ -52,6 +53,14 @@ class Picture:
 
 
 PLANNED = (
+    Plan(
+        "learning",
+        "Learning in rounds",
+        "Left, relative standard uncertainty of each property by the committee over the frames labelled, with its goal "
+        "(dashed); grey rounds have a spread that is not calibrated. Right, force error of the mean potential on the "
+        "frames held out, which are others in each round.",
+        learning.rounds,
+    ),
     Plan(
         "search",
         "Choice of the potential's model",
