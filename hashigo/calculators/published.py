@@ -16,25 +16,14 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from hashigo.calculators.workers.potential import Committee, Model
+from hashigo.calculators.workers.models import get_kind, kind_names
+from hashigo.calculators.workers.potential import Committee
 from hashigo.errors import InputError
 
 FORMAT = "hashigo-potential"
 SCHEMA_VERSION = 1
 #: The machine-readable card in the folder.
 CARD = "potential.json"
-
-
-def _polynomial(path: Path) -> Model:
-    from hashigo.calculators.workers.polynomial import PolynomialModel  # optional package
-
-    return PolynomialModel(path)
-
-
-def _polynomials_together(models: Sequence[Any]) -> Committee:
-    from hashigo.calculators.workers.polynomial import polynomial_committee  # optional package
-
-    return polynomial_committee(models)
 
 
 def _count_from_free_atoms(content: bytes) -> bytes:
@@ -50,25 +39,22 @@ def _count_from_free_atoms(content: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of model that can be published.
+class FileFormat:
+    """How models of a kind are files.
 
     Attributes:
-        suffix: of its files.
-        library: Python package that evaluates it.
-        load: a model from a file.
-        gather: a committee from the mean model and the members.
-        without_energies: content of a file without the energies of free atoms, which are the reference's.
+        suffix: of the files.
+        without_energies: content of a file without the energies of free atoms, which are the reference's; None where
+            they cannot be left out.
     """
 
     suffix: str
-    library: str
-    load: Callable[[Path], Model]
-    gather: Callable[[Sequence[Any]], Committee]
-    without_energies: Callable[[bytes], bytes]
+    without_energies: Callable[[bytes], bytes] | None = None
 
 
-KINDS = {"polynomial": Kind(".yaml", "pypolymlp", _polynomial, _polynomials_together, _count_from_free_atoms)}
+#: Arrays and a description in NumPy's format, as all kinds write them but those of `FORMATS`.
+ARRAYS = FileFormat(".npz")
+FORMATS = {"polynomial": FileFormat(".yaml", _count_from_free_atoms)}
 
 
 class PublishedPotential(Calculator):
@@ -130,7 +116,8 @@ def load_potential(folder: str | Path, *, committee: bool = False) -> PublishedP
     """
     folder = Path(folder)
     card = read_card(folder)
-    kind = KINDS[card["kind"]]
+    kind = get_kind(card["kind"])
+    kind.require()
     members = card["model_files"]["members"] if committee else []
     if committee and len(members) < 2:
         raise InputError(
@@ -139,13 +126,14 @@ def load_potential(folder: str | Path, *, committee: bool = False) -> PublishedP
         )
     names = [card["model_files"]["mean"], *members]
     models = [kind.load(_checked(folder, card, name)) for name in names]
+    calibration = (card.get("calibration") or {}).get("record") or {}
     for model in models:
         if set(model.elements) != set(card["elements"]):
             raise InputError(
                 f"{CARD} in '{folder}' names {', '.join(card['elements'])}, its files {', '.join(model.elements)}",
                 fix="get the folder again from where it was published",
             )
-    return PublishedPotential(kind.gather(models), card)
+    return PublishedPotential(kind.committee(models, calibration), card)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -175,10 +163,10 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{path} has schema version {version!r}, and this version of hashigo reads {SCHEMA_VERSION}",
             fix="update aiida-hashigo",
         )
-    if card.get("kind") not in KINDS:
+    if card.get("kind") not in kind_names():
         raise InputError(
             f"{path} is of a potential of kind {card.get('kind')!r}, which is not known here",
-            fix=f"known are {', '.join(KINDS)}; update aiida-hashigo",
+            fix=f"known are {', '.join(kind_names())}; update aiida-hashigo",
         )
     if not _complete(card):
         raise InputError(f"{path} is incomplete: it does not name its files", fix="get the folder again")
@@ -200,8 +188,8 @@ def _complete(card: Mapping[str, Any]) -> bool:
     )
 
 
-def _checked(folder: Path, card: Mapping[str, Any], name: str) -> Path:
-    """Path of a file of the folder whose content is what the card says."""
+def _checked(folder: Path, card: Mapping[str, Any], name: str) -> bytes:
+    """Content of a file of the folder, which is what the card says."""
     inside = PurePosixPath(name)
     path = folder / inside
     outside = inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name
@@ -215,9 +203,10 @@ def _checked(folder: Path, card: Mapping[str, Any], name: str) -> Path:
         raise InputError(f"{CARD} in '{folder}' has no checksum of '{name}'", fix="get the folder again")
     if not path.is_file():
         raise InputError(f"'{path}' is missing", fix="get the folder again from where it was published")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sums[name]:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sums[name]:
         raise InputError(
             f"'{path}' is not what was published: its SHA-256 is another than in {CARD}",
             fix="get the folder again from where it was published",
         )
-    return path
+    return content

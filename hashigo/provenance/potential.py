@@ -10,7 +10,7 @@ from typing import Any
 from hashigo.calculators.data import FramesData, PotentialData
 from hashigo.calculators.formats.extended_xyz import write as write_extended_xyz
 from hashigo.calculators.frames import iter_frames, read_header
-from hashigo.calculators.published import CARD, KINDS, PublishedPotential, load_potential
+from hashigo.calculators.published import ARRAYS, CARD, FORMATS, PublishedPotential, load_potential
 from hashigo.errors import InputError, MissingComponent
 from hashigo.provenance.graph import collect, study_of
 from hashigo.provenance.metadata import Metadata, read_metadata
@@ -134,16 +134,24 @@ def _entry(package: Path, path: str) -> dict[str, Any]:
 def _write_models(package: Path, source: Source) -> dict[str, Any]:
     """The mean model and the members, as files that their own library reads."""
     kind = kind_of(source.summary)
-    suffix = KINDS[kind].suffix
+    form = FORMATS.get(kind, ARRAYS)
+    if not source.open and form.without_energies is None:
+        raise PrivacyFailure(
+            f"gate '{GATE}': nothing was exported, because potentials of kind '{kind}' hold the energies of free "
+            "atoms, which are the reference's",
+            fix="open the reference under access, or keep the potential",
+        )
     (package / "members").mkdir()
-    names = {"potential/mean": f"mean{suffix}"}
+    names = {"potential/mean": f"mean{form.suffix}"}
     with source.potential.reader() as reader:
         while reader.has(f"potential/members/{len(names) - 1}"):
             index = len(names) - 1
-            names[f"potential/members/{index}"] = f"members/{index:02d}{suffix}"
+            names[f"potential/members/{index}"] = f"members/{index:02d}{form.suffix}"
         for array, path in names.items():
             content = bytes(reader.array(array).tobytes())
-            (package / path).write_bytes(content if source.open else KINDS[kind].without_energies(content))
+            if not source.open and form.without_energies is not None:
+                content = form.without_energies(content)
+            (package / path).write_bytes(content)
     mean, *members = names.values()
     return {"mean": mean, "members": members}
 

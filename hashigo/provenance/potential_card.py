@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hashigo.calculators.workers.models import get_kind
+
 Card = Mapping[str, Any]
 
 TEMPLATE = """\
@@ -16,7 +18,7 @@ TEMPLATE = """\
 | | |
 |---|---|
 | elements | {elements} |
-| kind | {kind}, {n_features} coefficients, cut-off {cutoff} |
+| kind | {kind}{n_features}, cut-off {cutoff} |
 | reference | {reference} |
 | licence | {licence} |
 | authors | {authors} |
@@ -25,7 +27,7 @@ TEMPLATE = """\
 
 ## Use it in ASE
 
-With `aiida-hashigo` ({library} must be there: `pip install 'aiida-hashigo[potential]'`):
+With `aiida-hashigo` and the Python package `{library}`{extra}:
 
 ```python
 import ase.io
@@ -111,6 +113,10 @@ LAMMPS do not have the style, and older versions of it read an earlier format. C
 first, where it is given; energies in LAMMPS count from the free atoms (`energy_from_free_atoms`).
 """
 
+OTHER = """\
+Its files are arrays and a description in NumPy's format, without pickles; nothing else reads them, LAMMPS among it.
+"""
+
 #: How to load a kind without this project.
 ELSEWHERE = {"polynomial": POLYNOMIAL}
 
@@ -129,13 +135,13 @@ def card_text(card: Card) -> str:
     """
     example = "training/held_out.extxyz" if card["training_set"]["included"] else "your-structure.cif"
     mean, elements = card["model_files"]["mean"], " ".join(card["elements"])
-    elsewhere = ELSEWHERE.get(card["kind"], "").format(example=example, mean=mean, elements=elements)
+    elsewhere = ELSEWHERE.get(card["kind"], OTHER).format(example=example, mean=mean, elements=elements)
     return TEMPLATE.format(
         title=card["title"],
         description=card["description"],
         elements=", ".join(card["elements"]),
         kind=card["kind"],
-        n_features=card["n_features"],
+        n_features=f", {card['n_features']} coefficients" if card["n_features"] else "",
         cutoff=f"{card['cutoff']['value']:g} {card['cutoff']['unit']}"
         if card["cutoff"]["value"]
         else "not stated",
@@ -144,6 +150,7 @@ def card_text(card: Card) -> str:
         authors="; ".join(_author(author) for author in card["authors"]) or "not named",
         gate=_gate(card["gate"]),
         library=card["library"],
+        extra=_extra(card["kind"]),
         example=example,
         elsewhere=elsewhere,
         units="\n".join(f"| {name} | {unit} |" for name, unit in card["units"].items()),
@@ -157,6 +164,11 @@ def card_text(card: Card) -> str:
         training=_training(card["training_set"]),
         made=_made(card),
     )
+
+
+def _extra(kind: str) -> str:
+    extra = get_kind(kind).extra
+    return f" (`pip install 'aiida-hashigo[{extra}]'`)" if extra else ""
 
 
 def _sentence(text: str) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import packages_distributions, version
 from typing import Any
 
 import numpy as np
 
 from hashigo.calculators.data import FramesData, PotentialData
 from hashigo.calculators.engines import get_engine
-from hashigo.calculators.published import FORMAT, KINDS, SCHEMA_VERSION
+from hashigo.calculators.published import FORMAT, SCHEMA_VERSION
 from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers.models import DEFAULT, get_kind
 from hashigo.errors import InputError
 from hashigo.provenance.metadata import Author, Metadata
 from hashigo.provenance.records import Graph
@@ -83,13 +84,13 @@ def kind_of(summary: Mapping[str, Any]) -> str:
         summary: what the training wrote down of itself.
 
     Raises:
-        InputError: when models of this kind are not published yet.
+        InputError: when it was not trained: a universal potential is others' to publish.
     """
-    kind = str(summary.get("model") or (summary.get("settings") or {}).get("model") or "polynomial")
-    if kind not in KINDS:
+    kind = str(summary.get("model") or DEFAULT)
+    if not summary.get("members"):
         raise InputError(
-            f"potentials of kind '{kind}' cannot be published as a folder yet",
-            fix=f"known are {', '.join(KINDS)}; `hashigo export --as crate` takes any",
+            f"the potential is {kind} as it is, which this run did not train",
+            fix="take it from its authors; `hashigo export --as crate` hands on the run's results",
         )
     return kind
 
@@ -118,7 +119,7 @@ def card_content(source: Source, metadata: Metadata, models: Mapping[str, Any]) 
         "authors": [_author(author) for author in metadata.authors],
         "licence": {"id": metadata.licence_id, "url": metadata.licence},
         "kind": kind_of(summary),
-        "library": KINDS[kind_of(summary)].library,
+        "library": get_kind(kind_of(summary)).module,
         "elements": list(summary.get("elements") or []),
         "cutoff": {"value": settings.get("cutoff"), "unit": "Å"},
         "units": UNITS,
@@ -134,7 +135,7 @@ def card_content(source: Source, metadata: Metadata, models: Mapping[str, Any]) 
         "gate": gate,
         "training_set": _training_set(source),
         "reference": _reference(source),
-        "software": _software(source.graph, task_version, KINDS[kind_of(summary)].library),
+        "software": _software(source.graph, task_version, get_kind(kind_of(summary)).module),
         "run": {"uuid": source.graph.root.uuid, "potential": source.potential.uuid},
     }
 
@@ -255,10 +256,8 @@ def _title(name: str) -> str:
 def _software(graph: Graph, task_version: int, library: str) -> dict[str, Any]:
     jobs = [p for p in graph.processes.values() if p.stage == "potential" and p.kind == "calculation"]
     recorded = dict(jobs[-1].versions) if jobs else {}
-    try:
-        installed: str | None = version(library)
-    except PackageNotFoundError:
-        installed = None
+    names = packages_distributions().get(library)
+    installed = version(names[0]) if names else None
     return {
         "trained_with": {
             "aiida-hashigo": recorded.get("plugin"),

@@ -23,10 +23,12 @@ from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.polynomial import load_committee
 from hashigo.calculators.workers.potential import AseModel
 from hashigo.errors import InputError
+from hashigo.provenance import potential
 from hashigo.provenance.formats import Format, export_format
 from hashigo.provenance.payload import describe
 from hashigo.provenance.policy import PrivacyFailure
 from hashigo.provenance.potential import FORMAT
+from hashigo.provenance.potential_content import kind_of
 
 STUDY = {
     "title": "Tersoff's silicon", "licence": "CC-BY-4.0", "seed": 0,
@@ -105,9 +107,9 @@ def stage_file(tmp_path_factory):
     return folder / "potential.h5"
 
 
-def run_with(frames, potential):
+def run_with(frames, result):
     """A run whose potential is a file."""
-    place = orm.Dict({"path": str(potential)}).store()
+    place = orm.Dict({"path": str(result)}).store()
     inputs = {"study": orm.Dict(STUDY), "frames": FramesData(frames), "file": orm.Str(place.uuid)}
     node = run_get_node(PotentialLadder, **inputs)[1]
     assert node.is_finished_ok, node.exit_message
@@ -293,6 +295,19 @@ def test_an_opened_potential_leaves_without_its_training_set(run, tmp_path, stag
     )
     known = load_committee(stage_file).mean.evaluate([bulk("Si", cubic=True)])[0].energy
     assert float(python(code, folder)) == pytest.approx(known - 8 * FREE_ATOM, abs=1e-8)
+
+
+def test_a_kind_that_cannot_leave_out_energies_stays_with_a_closed_reference(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(potential, "FORMATS", {})
+    access = {"reference": "closed", "potential": "open"}
+    with pytest.raises(PrivacyFailure, match="energies of free atoms"):
+        FORMAT.write(run, tmp_path / "out", study={**STUDY, "access": access})
+
+
+def test_a_universal_potential_is_others_to_publish():
+    with pytest.raises(InputError, match="chgnet as it is, which this run did not train"):
+        kind_of({"model": "chgnet", "members": 0})
+    assert kind_of({"members": 8}) == "polynomial"
 
 
 @pytest.mark.parametrize("access", [{"potential": "restricted"}, "closed"])
