@@ -56,6 +56,7 @@ _NAMES = {
     "held_out_error": "force error of the potential on held-out frames",
     "born_stability": "Born stability of the crystal",
     "imaginary_mode": "no imaginary phonon at a commensurate wave vector",
+    "trained_region": "molecular dynamics within the region in which the potential was trained",
     "voigt_reuss_bounds": "effective tensors between Voigt's and Reuss's of the sample",
 }
 
@@ -144,6 +145,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_calibration(results),
         *_phonons(results),
         *_conductivity(results),
+        *_dynamics(results),
         *_knudsen(results),
     ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
@@ -249,6 +251,38 @@ def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
     scope = results.note("conductivity", "scope")
     if scope:
         yield "conductivity", "scope", f"{scope.get('method')}; {scope.get('carriers')}"
+
+
+def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("dynamics", "dynamics")
+    held = note.get("checks") or []
+    if held:
+        worst = max(held, key=lambda one: abs(one["temperature"] - one["wanted"]) / one["error"])
+        text = (
+            f"largest deviation {abs(worst['temperature'] - worst['wanted']):.2g} ± {worst['error']:.2g} K of "
+            f"{len(held)} trajectories, at {worst['wanted']:g} K; time step {note['timestep']:g} fs"
+        )
+        yield "dynamics", "temperature", text
+    drifts = [abs(one["drift"]) for one in held if one.get("drift") is not None]
+    if drifts:
+        yield "dynamics", "drift of the conserved energy", f"at most {max(drifts):.2g} meV an atom and ps"
+    deviation = results.note("dynamics", "equation_of_state").get("deviation")
+    if deviation:
+        yield (
+            "dynamics",
+            "stress besides the pressure",
+            f"diagonal components differ by up to {deviation:.2g} GPa",
+        )
+    for element, words in results.note("dynamics", "diffusion").items():
+        yield "dynamics", f"diffusion of {element}", str(words)
+    for one in note.get("left") or []:
+        yield (
+            "dynamics",
+            f"trajectory {one['trajectory']}",
+            f"left the trained region after {one['after']:g} ps",
+        )
+    if note:
+        yield "dynamics", "scope", f"{note['scope']}. Model part of the uncertainty: {note['model_part']}"
 
 
 def _knudsen(results: Results) -> Iterator[tuple[str, str, str]]:

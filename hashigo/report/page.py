@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import h5py
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -152,6 +155,7 @@ def write_outputs(node: Any, folder: Path) -> Path:
     else:
         # What an earlier run left there does not belong to this one.
         (folder / FIELDS).unlink(missing_ok=True)
+    write_trajectories([found["dynamics"]] if "dynamics" in found else [], folder)
     return write_report(node, folder / PAGE)
 
 
@@ -159,6 +163,28 @@ def _to_label(data: Any) -> list[Frame]:
     """Configurations outside the potential's region that a result holds."""
     with data.reader() as reader:
         return frames_to_label(reader)
+
+
+def write_trajectories(results: Sequence[Any], folder: Path) -> None:
+    """Write each trajectory as an H5MD file of its own, in place of those of an earlier run.
+
+    Args:
+        results: node of the stage of dynamics; empty where it has not run.
+        folder: that is there.
+
+    Raises:
+        InputError: when a file cannot be written.
+    """
+    for path in folder.glob("trajectory-*.h5md"):
+        path.unlink()
+    for result in results:
+        with result.reader() as reader:
+            for name, group in reader.file.get("trajectories", {}).items():
+                stream = io.BytesIO()
+                with h5py.File(stream, "w") as file:
+                    for key in group:
+                        group.copy(key, file)
+                _write(folder / f"trajectory-{name}.h5md", stream.getvalue())
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -175,6 +175,50 @@ def write_mesoscale(path):
         writer.note("knudsen", {"values": [row]})
 
 
+def write_dynamics(path):
+    axis = np.linspace(0.05, 5.0, 60)
+    with ResultWriter(path, task="dynamics", task_version=1) as writer:
+        for name, shift in (("300K", 0.0), ("600K", 0.5)):
+            volume = np.array([155.0, 158.0, 161.0])
+            writer.array(f"equation_of_state/{name}/volume", volume, units="Å^3")
+            writer.array(f"equation_of_state/{name}/pressure", (158 - volume) / 1.6 + shift, units="GPa")
+            writer.array(f"equation_of_state/{name}/error", [0.02] * 3, units="GPa")
+            writer.array(f"equation_of_state/{name}/fitted_volume", volume, units="Å^3")
+            writer.array(
+                f"equation_of_state/{name}/fitted_pressure", (158 - volume) / 1.6 + shift, units="GPa"
+            )
+            writer.array(f"radial/{name}/distance", axis, units="Å")
+            writer.array(f"radial/{name}/Si-Si", 1 + np.sin(axis) / axis, units="dimensionless")
+            writer.array(f"radial/{name}/Si-Si error", np.full(60, 0.01), units="dimensionless")
+            writer.array(f"displacement/{name}/time", axis, units="ps")
+            writer.array(f"displacement/{name}/Si", axis / (axis + 0.1), units="Å^2")
+            writer.array(f"spectrum/{name}/frequency", 4 * axis, units="THz")
+            writer.array(f"spectrum/{name}/density", np.exp(-((4 * axis - 15) ** 2)), units="1/THz")
+        check = {
+            "trajectory": "300K-1V-0",
+            "wanted": 300.0,
+            "temperature": 305.0,
+            "error": 4.0,
+            "drift": -0.02,
+        }
+        left = {"trajectory": "900K-1V-0", "after": 0.2, "why": "too hot"}
+        writer.note(
+            "dynamics",
+            {
+                "timestep": 2.0,
+                "checks": [check],
+                "left": [left],
+                "scope": "classical",
+                "model_part": "reweighted",
+            },
+        )
+        writer.note("diffusion", {"Si at 300 K": "no atom moved farther than 0.30 Å, where a hop is 2.35 Å"})
+        writer.note("equation_of_state", {"absent": {}, "pressure": 0.0, "deviation": 0.03})
+        writer.note("gate", {"name": "trained_region", "passed": False, "message": "too hot", "frames": 1})
+        for part in ("h5md", "particles/atoms/position", "observables"):
+            writer.file.create_group(f"trajectories/300K-1V-0/{part}")
+
+
 WRITERS = {
     "potential": write_potential,
     "potential_search": write_search,
@@ -182,6 +226,7 @@ WRITERS = {
     "phonons": write_phonons,
     "conductivity": write_conductivity,
     "green_kubo": write_green_kubo,
+    "dynamics": write_dynamics,
     "mesoscale": write_mesoscale,
 }
 

@@ -21,6 +21,7 @@ OF_STAGE = {
     "phonons": {"bands", "thermal-properties"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
     "green_kubo": {"green-kubo"},
+    "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
     "mesoscale": {"kappa-grain-size", "bounds", "slices"},
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
 
+import h5py
 import pytest
 
 from hashigo.calculators.results import ResultReader
@@ -19,8 +21,8 @@ from hashigo.report.content import (
     ResultSection,
     StageState,
 )
-from hashigo.report.figures import draw_all
-from hashigo.report.page import _write, render, short, symbol_html, unit_html
+from hashigo.report.figures import PLANNED, draw_all
+from hashigo.report.page import _write, render, short, symbol_html, unit_html, write_trajectories
 from hashigo.workflows.results import clock, rows_of, table_lines
 
 ATTACK = "<script>document.title='taken'</script>\"'><img src=x onerror=alert(1)>"
@@ -29,6 +31,7 @@ TITLES = {
     "elasticity": "Relaxation and elasticity",
     "phonons": "Phonons",
     "conductivity": "Thermal conductivity",
+    "dynamics": "Molecular dynamics",
     "mesoscale": "Mesoscale",
 }
 
@@ -39,7 +42,7 @@ def content(result_files, results):
     for number, (stage, path) in enumerate(result_files.items()):
         with ResultReader(path) as reader:
             lines = table_lines(rows_of(reader, stage, f"{number}0000000-1111-2222-3333-444444444444"))
-        sections.append(ResultSection(TITLES[stage], tuple(lines)))
+        sections.append(ResultSection(TITLES.get(stage, stage), tuple(lines)))
     return ReportContent(
         title="Silicon",
         state="finished",
@@ -81,7 +84,7 @@ def test_the_page_says_who_what_and_how_sure(content):
         assert part in seen
     assert 'href="https://orcid.org/0000-0002-1825-0097"' in page
     assert "not first-principles" not in page
-    assert page.count("<figure ") == len(content.figures) == 10
+    assert page.count("<figure ") == len(content.figures) == len(PLANNED)
 
 
 def test_marks_stand_beside_their_numbers(content):
@@ -192,7 +195,7 @@ def check_in(browser, path):
 def test_chromium_opens_a_full_page(content, browser, tmp_path):
     page = tmp_path / "report.html"
     page.write_text(render(replace(content, title=ATTACK)), encoding="utf-8")
-    assert len(check_in(browser, page)) == 10
+    assert len(check_in(browser, page)) == len(content.figures)
     assert browser.script("return document.title;") == ATTACK
     # Wide content scrolls in its own box; the page itself does not.
     assert browser.script("return document.documentElement.scrollWidth <= window.innerWidth;")
@@ -212,3 +215,14 @@ def test_chromium_opens_the_report_of_a_real_run(finished, browser):
     ):
         assert part in text
     assert browser.script("return document.querySelector('.graph svg').getBoundingClientRect().height;") > 100
+
+
+def test_each_trajectory_is_a_file_of_its_own_and_those_of_earlier_runs_go(result_files, tmp_path):
+    (tmp_path / "trajectory-900K-1V-0.h5md").write_text("of an earlier run")
+    result = SimpleNamespace(reader=lambda: ResultReader(result_files["dynamics"]))
+    write_trajectories([result], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["trajectory-300K-1V-0.h5md"]
+    with h5py.File(tmp_path / "trajectory-300K-1V-0.h5md") as file:
+        assert set(file) == {"h5md", "particles", "observables"}
+    write_trajectories([], tmp_path)
+    assert not list(tmp_path.iterdir())

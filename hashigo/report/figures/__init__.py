@@ -11,6 +11,7 @@ from hashigo.errors import InputError
 from hashigo.report.figures import (
     conductivity,
     crystal,
+    dynamics,
     green_kubo,
     learning,
     mesoscale,
@@ -139,6 +140,29 @@ PLANNED = (
         "conductivity by cepstral analysis. Right, periodogram of the flux, means of eight frequencies; its limit at "
         "zero is the conductivity (point), read from the frequencies below the dotted line.",
         green_kubo.running_integral,
+    ),
+    Plan(
+        "equation-of-state",
+        "Equation of state at temperature",
+        "Average pressure of molecular dynamics in fixed cells, its kinetic part included, with Birch and Murnaghan's "
+        "equation of state fitted to it; bars are one standard error of the finite trajectories. Nuclei are classical.",
+        dynamics.equation_of_state,
+    ),
+    Plan(
+        "arrangement",
+        "How atoms are arranged, and how far they move",
+        "Radial distribution functions (left) and mean-square displacements (right) by molecular dynamics at the "
+        "relaxed cell; a displacement that levels off is vibration, one that keeps rising is diffusion. Bands: one "
+        "standard error over the trajectories.",
+        dynamics.arrangement,
+    ),
+    Plan(
+        "velocity-spectrum",
+        "Vibrations at temperature against harmonic ones",
+        "Spectrum of the mass-weighted velocities of molecular dynamics, scaled to the number of modes, over the "
+        "harmonic density of states of the phonons. The simulated cell holds few wave vectors, and its peaks are as "
+        "wide as the length of the trajectories makes them; a shift or broadening beyond that is anharmonic.",
+        dynamics.spectrum,
     ),
     Plan(
         "kappa-grain-size",
