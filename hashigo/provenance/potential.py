@@ -56,7 +56,8 @@ class PotentialFormat:
         content = dict(study) if study is not None else study_of(node)
         metadata = read_metadata(content, title=f"Potential of {graph.root.label} {graph.root.uuid[:8]}")
         decide(graph, metadata)  # names stages that do not exist
-        source = Source(graph, content, _potential(node), reference_frames(node), _set_may_leave(metadata))
+        potential = _potential(node)
+        source = Source(graph, content, potential, _frames(potential, node), _set_may_leave(metadata))
         with staged(Path(target), overwrite=overwrite, mark=CARD) as package:
             write_package(package, source, metadata)
             check(package, metadata, identity())
@@ -75,6 +76,18 @@ def _potential(node: Any) -> PotentialData:
             fix="name a run whose stage 'potential' has finished; `hashigo status` lists runs",
         )
     return stages["potential"]
+
+
+def _frames(potential: PotentialData, node: Any) -> FramesData:
+    """The frames that a potential was trained on: those that its job was given."""
+    inputs = [] if potential.creator is None else potential.creator.base.links.get_incoming().all_nodes()
+    given = [one for one in inputs if isinstance(one, FramesData)]
+    frames = given[0] if len(given) == 1 else reference_frames(node)
+    if frames is None:
+        raise InputError(
+            f"the frames that the potential of run {node.pk} was trained on are not in the database"
+        )
+    return frames
 
 
 def _set_may_leave(metadata: Metadata) -> bool:
@@ -158,7 +171,6 @@ def _write_models(package: Path, source: Source) -> dict[str, Any]:
 
 def _write_training_set(package: Path, source: Source) -> None:
     """Our file of frames as it is, and its parts as extended XYZ."""
-    assert isinstance(source.frames, FramesData)
     path = package / FRAMES
     path.parent.mkdir()
     with source.frames.open(mode="rb") as stream, path.open("wb") as target:

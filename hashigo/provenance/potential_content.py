@@ -30,7 +30,6 @@ UNITS = {
     "forces": "eV/Å",
     "stress": "eV/Å^3, Voigt xx yy zz yz xz xy, positive under tension (as in ASE)",
 }
-PARTS = ("trained_on", "held_out", "free_atoms")
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ class Source:
         graph: the run.
         study: its study.
         potential: result of the stage "potential".
-        frames: the reference frames; None when the run names none.
+        frames: what it was trained on and tested with.
         open: whether the training set, and what repeats it, may leave.
     """
 
     graph: Graph
     study: Mapping[str, Any]
     potential: PotentialData
-    frames: FramesData | None
+    frames: FramesData
     open: bool
 
     @cached_property
@@ -60,12 +59,10 @@ class Source:
     @cached_property
     def header(self) -> dict[str, Any]:
         """What holds for all reference frames."""
-        return {} if self.frames is None else self.frames.header()
+        return self.frames.header()
 
     def parts(self) -> dict[str, list[int]]:
-        """Indices of the frames of each of `PARTS`, counted as in the file of frames, number."""
-        if self.frames is None:
-            return {part: [] for part in PARTS}
+        """Indices of the frames trained on, held out, and of free atoms, counted as in the file of frames; number."""
         kinds = [frame.kind for frame in self.frames.iter_frames()]
         # The training counts without the free atoms.
         bulk = [index for index, kind in enumerate(kinds) if kind != "atom"]
@@ -241,7 +238,6 @@ def _reference(source: Source) -> dict[str, Any]:
     }
     if not source.open:
         return out
-    assert source.frames is not None
     origins = sorted({frame.origin for frame in source.frames.iter_frames()} - {""})
     return {**out, "settings": header.get("settings"), "computed_by": origins}
 

@@ -67,12 +67,14 @@ class PotentialLadder(WorkChain):
         super().define(spec)
         spec.input("study", valid_type=orm.Dict)
         spec.input("frames", valid_type=FramesData)
+        spec.input("learned", valid_type=FramesData, required=False)
         spec.input("file", valid_type=orm.Str)
         spec.output_namespace("stages", valid_type=orm.Data, dynamic=True)
         spec.outline(cls.train, cls.take_result)
 
     def train(self):
-        inputs = {"frames": self.inputs.frames, "file": self.inputs.file}
+        frames = self.inputs.learned if "learned" in self.inputs else self.inputs.frames
+        inputs = {"frames": frames, "file": self.inputs.file}
         step = self.submit(PotentialStep, **inputs, metadata={"call_link_label": "potential"})
         return ToContext(step=step)
 
@@ -107,10 +109,10 @@ def stage_file(tmp_path_factory):
     return folder / "potential.h5"
 
 
-def run_with(frames, result):
+def run_with(frames, result, **more):
     """A run whose potential is a file."""
     place = orm.Dict({"path": str(result)}).store()
-    inputs = {"study": orm.Dict(STUDY), "frames": FramesData(frames), "file": orm.Str(place.uuid)}
+    inputs = {"study": orm.Dict(STUDY), "frames": FramesData(frames), "file": orm.Str(place.uuid), **more}
     node = run_get_node(PotentialLadder, **inputs)[1]
     assert node.is_finished_ok, node.exit_message
     return node
@@ -204,6 +206,14 @@ def test_the_training_set_is_there_and_says_what_was_held_out(package, card, sta
             np.testing.assert_allclose(atoms.positions, frames[index].positions, rtol=0, atol=1e-7)
             assert atoms.get_potential_energy() == pytest.approx(frames[index].energy, abs=1e-6)
             np.testing.assert_allclose(atoms.get_forces(), frames[index].forces, rtol=0, atol=1e-7)
+
+
+def test_the_training_set_is_what_the_job_was_given(stage_file, tmp_path):
+    frames = stage_file.with_name("frames.h5")
+    write_frames(tmp_path / "first.h5", read_frames(frames)[:5], {"engine": "tersoff"})
+    node = run_with(tmp_path / "first.h5", stage_file, learned=FramesData(frames))
+    folder = FORMAT.write(node, tmp_path / "out")
+    assert len(read_frames(folder / "training" / "frames.h5")) == len(read_frames(frames))
 
 
 def test_errors_are_those_of_the_stage(card, stage_file):
