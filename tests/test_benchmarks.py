@@ -52,3 +52,40 @@ def test_a_committee_costs_no_more_than_some_models():
     for case in figures["cases"]:
         assert case["committee_cost"] > 0
         assert max(case["relative_difference"].values()) < 1e-9
+
+
+@pytest.mark.slow
+def test_molecular_dynamics_and_boltzmann_s_equation_agree_as_far_as_they_should(require_program, tmp_path):
+    """Tersoff's silicon at 1000 K in 64 atoms: all orders of anharmonicity conduct less than the third alone.
+
+    The fourth order takes a good part of the conductivity at this temperature, and the equation has quantum
+    occupations, so there is no equality to ask for; a wrong unit, volume, flux or spectrum leaves this range.
+    """
+    require_program("lmp", "lammps")
+    figures = last_line(
+        "green_kubo.py",
+        "--cells",
+        "2",
+        "--seeds",
+        "8",
+        "--duration",
+        "60",
+        "--meshes",
+        "5",
+        "--folder",
+        str(tmp_path),
+    )["figures"]
+    (cell,) = figures["cells"]
+    error = 3 * cell["uncertainty"]
+    assert error < 2 * cell["kappa"]
+    assert (
+        cell["same_wave_vectors"]["rta"] < cell["same_wave_vectors"]["lbte"] < figures["meshes"]["5"]["lbte"]
+    )
+    assert cell["kappa"] - error < 1.1 * cell["same_wave_vectors"]["lbte"]
+    assert cell["kappa"] + error > 0.5 * cell["same_wave_vectors"]["lbte"]
+    assert cell["kappa_integral"] == pytest.approx(cell["kappa"], abs=error)
+    assert cell["mean_temperature"] == pytest.approx(
+        figures["temperature"], abs=4 * cell["temperature_scatter"] / 8**0.5
+    )
+    assert cell["temperature_scatter"] < 200
+    assert cell["largest_drift"] < 0.02

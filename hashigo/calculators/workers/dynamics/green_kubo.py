@@ -40,8 +40,6 @@ _LEAST_FREQUENCIES = 16
 #: How many times the coefficients of Akaike's criterion are kept. As many as it says cut off the tip of the peak at
 #: zero: on processes of known spectrum values came out up to 20 % low, with half of the error that was told.
 KEPT = 2
-#: Width of the window in which the autocorrelation is compared with its scatter, relative to the lag.
-_WINDOW = 0.25
 
 
 @dataclass(frozen=True)
@@ -288,16 +286,19 @@ def running_integral(correlation: Floats, spacing: float) -> Floats:
 def noise_cutoff(correlation: Floats) -> int:
     """Index of the lag from which on the autocorrelation is lost in its noise.
 
-    Its mean in a window after the lag, a quarter as long as the lag, is then no larger than its standard error over
-    the trajectories.
+    Its mean in a window after the lag, half as long as the lag, is then no larger than its standard error over the
+    trajectories, and stays so for half the lag; a flux that swings may cross zero early, but comes back. Lags below a
+    hundredth of the longest are not asked.
 
     Args:
         correlation: shape (n_series, n_lags), any unit.
     """
     lags = correlation.shape[1]
     sums = np.concatenate([np.zeros((len(correlation), 1)), np.cumsum(correlation, axis=1)], axis=1)
-    begin = np.arange(1, lags)
-    end = np.minimum(lags, begin + 1 + (_WINDOW * begin).astype(int))
+    begin = np.arange(max(1, lags // 100), lags)
+    end = np.minimum(lags, begin + 1 + begin // 2)
     windows = (sums[:, end] - sums[:, begin]) / (end - begin)
-    lost = np.flatnonzero(windows.mean(axis=0) <= _error_of_mean(windows))
-    return int(begin[lost[0]]) if len(lost) else lags - 1
+    lost = np.append(0, np.cumsum(windows.mean(axis=0) <= _error_of_mean(windows)))
+    first = begin[0]
+    stays = np.flatnonzero(lost[np.minimum(end, lags) - first] - lost[begin - first] == end - begin)
+    return int(begin[stays[0]]) if len(stays) else lags - 1

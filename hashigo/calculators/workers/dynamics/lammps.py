@@ -156,7 +156,8 @@ class _Trajectory:
         self._atoms, self._pair, self._schedule, self._seed = atoms, pair, schedule, seed
         self._program, self._stopped = program, stopped
         # Another potential, structure or schedule has another folder; only the duration may grow.
-        told = {**vars(schedule), "duration": 0, "segment": schedule.segment_steps}
+        told = {name: float(value) for name, value in vars(schedule).items() if name != "duration"}
+        told["segment"] = float(schedule.segment_steps)
         text = json.dumps([pair.signature(), told, files.data_text(atoms, pair)], sort_keys=True)
         self._folder = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-seed-{seed}"
         self._folder.mkdir(parents=True, exist_ok=True)

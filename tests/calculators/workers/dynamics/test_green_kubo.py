@@ -132,6 +132,15 @@ def test_noise_alone_is_cut_at_once():
     assert noise_cutoff(correlation) < 20
 
 
+def test_a_flux_that_swings_is_not_cut_where_it_first_crosses_zero():
+    """A slow part under a swinging one that is ten times larger, as optical modes give."""
+    lags = np.arange(2000) * 0.01
+    exact = np.exp(-lags / 2) + 10 * np.cos(2 * np.pi * 15 * lags) * np.exp(-lags / 0.5)
+    noise = np.random.default_rng(5).normal(scale=0.02, size=(8, 2000))
+    cut = noise_cutoff(exact + np.cumsum(noise, axis=1) / 10)
+    assert 3 < lags[cut] < 19
+
+
 def test_series_that_tell_nothing_are_refused():
     series, _ = process(np.random.default_rng(1), [(1.0, 1.0)], seeds=3, samples=400)
     with pytest.raises(InputError, match="2 trajectories tell no statistical error"):
