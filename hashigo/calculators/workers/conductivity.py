@@ -15,6 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
+from hashigo.calculators.workers.extrapolation import departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result, write
 from hashigo.calculators.workers.lattice.crystal import read_structure
@@ -22,6 +23,7 @@ from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
     ForceConstants,
     build_lattice,
+    first_snapshots,
     random_dataset,
     supercell_matrix,
 )
@@ -84,7 +86,9 @@ def run(job: Job) -> None:
     else:
         result = compute(committee, cells, settings, structure, frames, job, polar)
     if result is not None:
-        write(job.output, result, settings, TASK_VERSION)
+        moved = first_snapshots(cells.mean, settings)
+        outside = departure(job.inputs, committee, moved, "the displaced supercell")
+        write(job.output, result, settings, TASK_VERSION, outside)
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ase.units import kg, m
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.extrapolation import Departure, departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.crystal import PrimitiveCell, read_structure
 from hashigo.calculators.workers.lattice.elastic import (
@@ -107,7 +108,8 @@ def run(job: Job) -> None:
     kept = kept_cell(structure, job.inputs["frames"]) if "frames" in job.inputs else None
     result = compute(kept or structure, committee, settings, job, relax_cell=kept is None)
     if result is not None:
-        write(job, result)
+        # Its strained cells differ from it by less than any potential is trusted with.
+        write(job, result, departure(job.inputs, committee, [result.mean.atoms], "the relaxed cell"))
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,12 +219,13 @@ def crystal_state(
     return CrystalState(crystal.expand(relaxed), constants)
 
 
-def write(job: Job, result: Elasticity) -> None:
+def write(job: Job, result: Elasticity, outside: Departure | None = None) -> None:
     """Write the result file of the job.
 
     Args:
         job: gives the path.
         result: of `compute`.
+        outside: cells that the potential was not trained for.
     """
     votes = [member.quantities() for member in result.members]
     mean = result.mean.atoms
@@ -253,7 +256,10 @@ def write(job: Job, result: Elasticity) -> None:
         kept = {} if result.cell_relaxed else {"cell_kept": WHY}
         writer.note("relaxed", {"symbols": mean.get_chemical_symbols(), **kept})
         writer.note("born_stability", _stability_note(result))
-        _write_gate(writer, result)
+        if outside is None:
+            _write_gate(writer, result)
+        else:
+            outside.write(writer)
 
 
 def _write_gate(writer: ResultWriter, result: Elasticity) -> None:

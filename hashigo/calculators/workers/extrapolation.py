@@ -8,8 +8,8 @@ error from 100 K (0.1 % of the forces) to 3500 K (70 %).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,44 @@ def largest_strain(atoms: Atoms, cell: Floats, count: int) -> float | None:
         return None
     gradient = np.linalg.solve(repeats @ cell, atoms.cell.array)
     return float(np.abs(np.linalg.svd(gradient, compute_uv=False) - 1).max())
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Structures of a stage that lie outside, with the sentence of each.
+
+    Attributes:
+        what: where they are from, e.g. "the relaxed cell".
+        structures: lengths in Å.
+        found: of `TrainedRegion.judge`.
+    """
+
+    what: str
+    structures: Sequence[Atoms]
+    found: Sequence[Excess]
+
+    def write(self, writer: ResultWriter) -> None:
+        """Write the gate and the frames that should be labelled."""
+        write_outside(writer, self.structures, self.found, self.what)
+
+
+def departure(
+    inputs: Mapping[str, Path], committee: Committee, structures: Sequence[Atoms], what: str
+) -> Departure | None:
+    """Whether a stage asks the potential for more than it was trained for; None where it does not.
+
+    Args:
+        inputs: the job's input files; "potential" is the trained one, without which nothing is judged.
+        committee: the potential.
+        structures: some of those that the stage evaluates; lengths in Å.
+        what: where they are from.
+    """
+    region = TrainedRegion.read(inputs["potential"]) if "potential" in inputs else None
+    if region is None:
+        return None
+    # A few structures are not worth compiling the joint evaluation for.
+    found = region.judge(replace(committee, together=None), structures)
+    return Departure(what, structures, found) if found else None
 
 
 def write_outside(

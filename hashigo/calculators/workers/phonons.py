@@ -15,11 +15,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
+from hashigo.calculators.workers.extrapolation import departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
     build_lattice,
+    first_snapshots,
     model_dataset,
     random_dataset,
 )
@@ -71,7 +73,13 @@ def run(job: Job) -> None:
     polar = read_polar(read_header(job.inputs["frames"])) if "frames" in job.inputs else None
     result = compute(structure, committee, cells, frames, settings, job, polar)
     if result is not None:
-        write(job.output, result, TASK_VERSION)
+        moved = first_snapshots(cells.mean, settings)
+        write(
+            job.output,
+            result,
+            TASK_VERSION,
+            departure(job.inputs, committee, moved, "the displaced supercell"),
+        )
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:

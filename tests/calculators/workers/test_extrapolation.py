@@ -8,8 +8,9 @@ import pytest
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
-from hashigo.calculators.frames import Frame
+from hashigo.calculators.frames import Frame, write_frames
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers import elasticity, phonons, training
 from hashigo.calculators.workers.extrapolation import (
     TrainedRegion,
     frames_to_label,
@@ -17,6 +18,8 @@ from hashigo.calculators.workers.extrapolation import (
     trained_region,
     write_outside,
 )
+from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.lattice.crystal import write_structure
 from hashigo.calculators.workers.polynomial import load_committee
 
 
@@ -102,3 +105,45 @@ def load_no_members() -> Any:
     from hashigo.calculators.workers.potential import Committee
 
     return Committee(mean=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("displacement", "passed"), [(0.03, True), (0.5, False)])
+def test_phonons_from_displacements_far_beyond_the_training_stop_at_the_gate_with_frames_to_label(
+    tmp_path: Path, tersoff_potential: Path, diamond: Atoms, displacement: float, passed: bool
+) -> None:
+    inputs = {"potential": tersoff_potential, "structure": tmp_path / "structure.json"}
+    write_structure(inputs["structure"], diamond)
+    elasticity.run(Job("elasticity", {}, inputs, tmp_path / "elasticity.h5"))
+    inputs["elasticity"] = tmp_path / "elasticity.h5"
+    settings = {"displacement": displacement, "mesh": 5, "band_points": 3, "supercell": [1, 1, 1]}
+    phonons.run(Job("phonons", settings, inputs, tmp_path / "phonons.h5"))
+    with ResultReader(tmp_path / "elasticity.h5") as reader:
+        assert reader.note("gate")["name"] == "born_stability"
+    with ResultReader(tmp_path / "phonons.h5") as reader:
+        gate, frames = reader.note("gate"), frames_to_label(reader)
+    assert gate["passed"] is passed
+    assert len(frames) == (0 if passed else 2)
+    if not passed:
+        assert gate["name"] == "trained_region"
+        assert gate["message"].startswith(
+            "the displaced supercell leaves the region in which the potential was trained"
+        )
+
+
+def test_strains_are_counted_from_the_structure_that_the_training_was_given(
+    tmp_path: Path, tersoff_frames: list[Frame], diamond: Atoms
+) -> None:
+    stretched = diamond.copy()
+    stretched.set_cell(diamond.cell.array * 1.12, scale_atoms=True)
+    # As if the frames had been made for a crystal that is 12 % larger.
+    write_structure(tmp_path / "structure.json", stretched)
+    near = [f for f in tersoff_frames if f.kind == "displaced"] + [
+        f for f in tersoff_frames if f.kind == "strained"
+    ]
+    write_frames(tmp_path / "frames.h5", near, {"atomic_energies": {"Si": 0.0}})
+    quick = {"members": 2, "cutoff": 4.0, "radial_functions": 3, "invariant_max_l": [2, 2]}
+    inputs = {"frames": tmp_path / "frames.h5", "structure": tmp_path / "structure.json"}
+    training.run(Job("training", quick, inputs, tmp_path / "potential.h5"))
+    region = TrainedRegion.read(tmp_path / "potential.h5")
+    assert region is not None
+    assert region.strain == pytest.approx(1 - 0.94 ** (1 / 3) / 1.12, abs=0.02)

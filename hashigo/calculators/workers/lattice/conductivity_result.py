@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.extrapolation import Departure
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, member_conductivity
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 from hashigo.calculators.workers.lattice.transport import Modes, cumulative
@@ -96,7 +97,13 @@ class Result:
         return parts
 
 
-def write(path: Path, result: Result, settings: Mapping[str, Any], task_version: int) -> None:
+def write(
+    path: Path,
+    result: Result,
+    settings: Mapping[str, Any],
+    task_version: int,
+    outside: Departure | None = None,
+) -> None:
     """Write the result file of the task.
 
     Args:
@@ -104,6 +111,7 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
         result: of the task.
         settings: complete; temperatures in K, tolerance dimensionless.
         task_version: number of the task's version.
+        outside: supercells that the potential was not trained for.
     """
     temperatures = [float(t) for t in settings["temperatures"]]
     series = result.series
@@ -142,6 +150,8 @@ def write(path: Path, result: Result, settings: Mapping[str, Any], task_version:
             },
         )
         writer.note("polar", polar_note(result.polar, result.symbols))
+        if outside is not None:
+            outside.write(writer)
         writer.note(
             "force_constants",
             {"source": result.source, "sampling": result.resampling or "committee of potentials"},

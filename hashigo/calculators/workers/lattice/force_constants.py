@@ -7,8 +7,9 @@ to every set of force constants that obeys the acoustic sum rule, which symfc's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -240,12 +241,37 @@ def random_dataset(
     """
     cell = ideal_supercell(lattice)
     count = -(-snapshots // 2) if paired else snapshots
-    displacements = np.array(
-        [random_directions(np.random.default_rng([seed, i]), len(cell), distance) for i in range(count)]
-    )
+    displacements = _random_displacements(len(cell), count, distance, seed)
     if paired:
         displacements = np.concatenate([displacements, -displacements])
     return replace(model_dataset(model, lattice, displacements), paired=paired)
+
+
+def _random_displacements(n_atoms: int, count: int, distance: float, seed: int) -> Floats:
+    return np.array(
+        [random_directions(np.random.default_rng([seed, i]), n_atoms, distance) for i in range(count)]
+    )
+
+
+def _displaced(cell: Atoms, displacements: Floats) -> list[Atoms]:
+    structures = []
+    for displacement in displacements:
+        structures.append(cell.copy())
+        structures[-1].positions += displacement
+    return structures
+
+
+def first_snapshots(atoms: Atoms, settings: Mapping[str, Any], count: int = 2) -> list[Atoms]:
+    """The first of the supercells that `random_dataset` displaces.
+
+    Args:
+        atoms: conventional cell; lengths in Å.
+        settings: of a stage: supercell, displacement [Å], seed.
+        count: how many.
+    """
+    cell = ideal_supercell(build_lattice(atoms, settings["supercell"]))
+    moves = _random_displacements(len(cell), count, float(settings["displacement"]), int(settings["seed"]))
+    return _displaced(cell, moves)
 
 
 def model_dataset(model: Model, lattice: Phonopy, displacements: Floats) -> Dataset:
@@ -257,11 +283,7 @@ def model_dataset(model: Model, lattice: Phonopy, displacements: Floats) -> Data
         displacements: shape (n_snapshots, n_atoms, 3), Å.
     """
     cell = ideal_supercell(lattice)
-    structures = [cell]
-    for displacement in displacements:
-        displaced = cell.copy()
-        displaced.positions += displacement
-        structures.append(displaced)
+    structures = [cell, *_displaced(cell, displacements)]
     forces = np.array([evaluation.forces for evaluation in model.evaluate(structures)])
     return Dataset(displacements, forces[1:] - forces[0], residual=float(np.abs(forces[0]).max()))
 

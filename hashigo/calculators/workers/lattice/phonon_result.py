@@ -12,6 +12,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.extrapolation import Departure
 from hashigo.calculators.workers.lattice.harmonic import THERMAL, BandPath, Difference, Phonons
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 
@@ -72,13 +73,14 @@ class Result:
         return marks(self.polar, self.structure.get_chemical_symbols())
 
 
-def write(path: Path, result: Result, task_version: int) -> None:
+def write(path: Path, result: Result, task_version: int, outside: Departure | None = None) -> None:
     """Write the result file of the task.
 
     Args:
         path: file to write.
         result: of the task.
         task_version: number of the task's version.
+        outside: supercells that the potential was not trained for.
     """
     with ResultWriter(path, task="phonons", task_version=task_version) as writer:
         _write_quantities(writer, result)
@@ -90,7 +92,10 @@ def write(path: Path, result: Result, task_version: int) -> None:
         positions, labels = result.path.ticks(result.mean.distance)
         writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
         writer.note("polar", polar_note(result.polar, result.structure.get_chemical_symbols()))
-        _write_gate(writer, result)
+        if outside is None:
+            _write_gate(writer, result)
+        else:
+            outside.write(writer)
         if isinstance(result.reference, str):
             writer.note("comparison", {"skipped": result.reference})
         elif result.reference is not None:
