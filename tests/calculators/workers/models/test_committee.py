@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers import training
+from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.polynomial import load_committee
 from hashigo.errors import InputError, WorkerError
 
@@ -97,6 +99,35 @@ def test_the_same_seed_gives_the_same_file_and_another_another(springs):
     first = springs("first.h5").read_bytes()
     assert springs("second.h5").read_bytes() == first
     assert springs("third.h5", seed=1).read_bytes() != first
+
+
+class TwoRanks:
+    """One of two ranks that run one after the other, the first rank last."""
+
+    size = 2
+
+    def __init__(self, rank, sent):
+        self.rank, self.sent = rank, sent
+
+    def gather(self, value, root):
+        if self.rank != root:
+            self.sent.append(value)
+            return None
+        return [value, *self.sent]
+
+
+def test_ranks_share_the_members_and_the_file_is_the_same(springs, tmp_path):
+    alone = springs("alone.h5").read_bytes()
+    sent, shared = [], tmp_path / "shared.h5"
+    for rank in (1, 0):
+        parameters = {"model": "springs", "members": 4, "settings": {}}
+        job = Job(
+            "training", parameters, {"frames": tmp_path / "frames.h5"}, shared, comm=TwoRanks(rank, sent)
+        )
+        training.run(job)
+        assert shared.exists() == (rank == 0)
+    assert sorted(sent[0]) == [1, 3]
+    assert shared.read_bytes() == alone
 
 
 @pytest.mark.parametrize("name", ["the mean model", "member 2"])

@@ -73,7 +73,7 @@ def test_a_committee_from_scratch(model, train_once, small_frames):
     assert_slopes(committee.members[0], atoms)
     alone = committee.mean.evaluate([atoms])[0]
     assert alone.energy == pytest.approx(said[0].energy, abs=1e-9)
-    with pytest.raises(InputError, match="has Ge, the potential knows Si only"):
+    with pytest.raises(InputError, match="has Ge, the potential was trained on Si only"):
         committee.mean.evaluate([bulk("Ge")])
 
 
