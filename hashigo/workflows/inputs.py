@@ -74,6 +74,12 @@ def prepare(study: Study) -> Prepared:
     if trains:
         chosen = kind.complete(kind.resolve(study.potential.settings, study.folder, elements))
         kind.check(chosen, elements)
+        if study.learning is not None and not kind.trains(chosen):
+            raise InputError(
+                f"learning chooses frames by the uncertainty of a committee, and potential.model '{kind.name}' is used "
+                "as it is",
+                fix="choose a model that is trained, or leave out the section learning",
+            )
         content["potential"]["settings"] = chosen
     frames = scratch = None
     if study.reference.data:

@@ -118,6 +118,24 @@ def test_settings_of_a_network_are_completed_and_checked_before_anything_starts(
         prepare(make(potential="{model: mace, settings: {checkpoint: gone.model}}"))
 
 
+def test_learning_needs_a_potential_that_is_trained(place, monkeypatch):
+    make, *_ = place
+    monkeypatch.setattr(models, "find_spec", lambda name: "there")
+    with pytest.raises(
+        InputError, match=r"uncertainty of a committee, and potential\.model 'chgnet' is used as it is"
+    ):
+        prepare(
+            make(
+                reference="{engine: tersoff}",
+                potential="{model: chgnet}",
+                learning="{until: {stiffness: 0.05}}",
+            )
+        )
+    prepare(
+        make(reference="{engine: tersoff}", potential="{model: mace}", learning="{until: {stiffness: 0.05}}")
+    )
+
+
 def test_the_stage_gets_what_its_model_reads_and_nothing_else(place, monkeypatch):
     make, *_ = place
     monkeypatch.setattr(models, "find_spec", lambda name: "there")

@@ -38,6 +38,7 @@ class Kind:
         fill: the complete settings, from (those as in the study, those with defaults).
         check: raises HashigoError when settings cannot serve these elements.
         needs: what training needs, in words, from (section "potential" of the study).
+        trains: whether there is a training, and so a committee, from (complete settings).
         ranks: most MPI ranks that training can use, 0 for all, from (complete settings).
     """
 
@@ -59,6 +60,7 @@ class Kind:
     fill: Callable[[Mapping[str, Any], dict[str, Any]], dict[str, Any]] = lambda given, settings: settings
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
     needs: Callable[[Mapping[str, Any]], str] = lambda section: ""
+    trains: Callable[[Mapping[str, Any]], bool] = lambda settings: True
     ranks: Callable[[Mapping[str, Any]], int] = lambda settings: 1
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,7 @@ class NeuralKind:
             fill=self.fill,
             check=self.check,
             needs=self.needs,
+            trains=lambda settings: settings["epochs"] > 0,
             ranks=lambda settings: 0 if settings["device"] == "cpu" and settings["epochs"] else 1,
         )
 

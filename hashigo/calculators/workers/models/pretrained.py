@@ -128,6 +128,7 @@ def _kind(name: str) -> Kind:
         fill=lambda given, settings: with_digest(settings) if checkpoint else settings,
         check=engine.check,
         needs=lambda section: f"{engine.title} as it is, not trained",
+        trains=lambda settings: False,
     )
 
 
