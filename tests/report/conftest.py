@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hashigo.calculators.learning import Round, write_rounds
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.report.figures import Results
 
@@ -219,9 +220,23 @@ def write_dynamics(path):
             writer.file.create_group(f"trajectories/300K-1V-0/{part}")
 
 
+def write_learning(path):
+    goal = {"thermal_conductivity": 0.05, "stiffness": 0.02}
+    rounds = [
+        Round(
+            count, 1.0, 0.02 / count, {"thermal_conductivity": 250.0, "stiffness": 142.0},
+            {"thermal_conductivity": 2.0 / count, "stiffness": 0.4 / count}, calibrated=count > 10,
+        )
+        for count in (10, 20, 40)
+    ]  # fmt: skip
+    with ResultWriter(path, task="learning", task_version=1) as writer:
+        write_rounds(writer, rounds, goal, {"frames": 60, "core_hours": None})
+
+
 WRITERS = {
     "potential": write_potential,
     "potential_search": write_search,
+    "learning": write_learning,
     "elasticity": write_elasticity,
     "phonons": write_phonons,
     "conductivity": write_conductivity,

@@ -15,6 +15,7 @@ from hashigo.report.figures.crystal import youngs_modulus
 from hashigo.report.figures.style import axis_label, evenly, isotropic, look, middle, svg
 
 OF_STAGE = {
+    "learning": {"learning"},
     "potential": {"parity", "reliability"},
     "potential_search": {"search"},
     "elasticity": {"directional-modulus"},
