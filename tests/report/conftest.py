@@ -194,6 +194,7 @@ def write_dynamics(path):
             writer.array(f"displacement/{name}/time", axis, units="ps")
             writer.array(f"displacement/{name}/Si", axis / (axis + 0.1), units="Å^2")
             writer.array(f"spectrum/{name}/frequency", 4 * axis, units="THz")
+            writer.array(f"spectrum/{name}/resolution", 0.7, units="THz")
             writer.array(f"spectrum/{name}/density", np.exp(-((4 * axis - 15) ** 2)), units="1/THz")
         check = {
             "trajectory": "300K-1V-0",

@@ -12,6 +12,7 @@ from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.report.figures import PLANNED, Results, draw_all
 from hashigo.report.figures.conductivity import distinct_axes
 from hashigo.report.figures.crystal import youngs_modulus
+from hashigo.report.figures.dynamics import broadened
 from hashigo.report.figures.style import axis_label, evenly, isotropic, look, middle, svg
 
 OF_STAGE = {
@@ -154,6 +155,13 @@ def test_axes_that_are_equal_by_symmetry_are_drawn_once():
     tensors = np.array([np.diag([2.0, 2.0, 5.0])])
     assert distinct_axes(tensors) == [("xx", 0), ("zz", 2)]
     assert distinct_axes(np.eye(3)[None]) == [("xx", 0)]
+
+
+def test_a_broadened_mode_has_its_width_and_area():
+    frequency = np.linspace(0, 20, 801)
+    seen = broadened(frequency, (np.abs(frequency - 10) < 0.001) / 0.025, 0.8)
+    assert seen.sum() * 0.025 == pytest.approx(1.0)
+    assert np.ptp(frequency[seen > seen.max() / 2]) == pytest.approx(0.8, abs=0.05)
 
 
 def test_small_helpers():

@@ -160,8 +160,9 @@ PLANNED = (
         "velocity-spectrum",
         "Vibrations at temperature against harmonic ones",
         "Spectrum of the mass-weighted velocities of molecular dynamics, scaled to the number of modes, over the "
-        "harmonic density of states of the phonons. The simulated cell holds few wave vectors, and its peaks are as "
-        "wide as the length of the trajectories makes them; a shift or broadening beyond that is anharmonic.",
+        "harmonic density of states of the phonons; dotted, the same with the resolution that the length of the "
+        "trajectories allows. The simulated cell holds few wave vectors; a shift or broadening beyond that is "
+        "anharmonic.",
         dynamics.spectrum,
     ),
     Plan(

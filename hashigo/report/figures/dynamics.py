@@ -120,6 +120,23 @@ def arrangement(results: Results) -> Figure:
     return figure
 
 
+def broadened(frequency: Floats, density: Floats, width: float) -> Floats:
+    """A spectrum seen with a limited resolution.
+
+    Args:
+        frequency: evenly spaced, shape (n,), THz.
+        density: shape (n,), 1/THz.
+        width: full width at half maximum of a single mode, THz.
+
+    Returns:
+        Shape (n,), 1/THz; each mode is a Gaussian of area one.
+    """
+    deviation = width / np.sqrt(8 * np.log(2))
+    apart = (frequency[:, None] - frequency[None]) / deviation
+    weight = np.exp(-(apart**2) / 2) / (deviation * np.sqrt(2 * np.pi))
+    return np.asarray(weight @ density * (frequency[1] - frequency[0]))
+
+
 @styled
 def spectrum(results: Results) -> Figure:
     """Spectrum of the velocities at each temperature over the harmonic density of states.
@@ -138,6 +155,11 @@ def spectrum(results: Results) -> Figure:
             known, modes, color=COLOURS[4], alpha=0.35, lw=0, label="harmonic, at the relaxed cell"
         )
         highest = float(known.max())
+        width = float(results.array(_STAGE, f"spectrum/{temperatures(results, 'spectrum')[0]}/resolution"))
+        axes.plot(
+            known, broadened(known, modes, width), color="black", linestyle=":", linewidth=1.1,
+            label="harmonic, as wide as the trajectories allow",
+        )  # fmt: skip
     for index, name in enumerate(temperatures(results, "spectrum")):
         frequency = results.array(_STAGE, f"spectrum/{name}/frequency")
         label = f"molecular dynamics, {name.replace('K', ' K')}"

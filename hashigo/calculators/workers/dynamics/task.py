@@ -203,7 +203,8 @@ def _own(
         plan = setup.schedule(trajectory)
 
         def goes_on(snapshot: Snapshot, index: int = index, last: int = plan.production) -> bool:
-            job.progress(index + max(0, snapshot.step) / last, len(own), "molecular dynamics")
+            done = max(0, snapshot.step) / last
+            job.progress(index + done, len(own), f"{index + 1} of {len(own)} trajectories of a rank")
             return not stop.reason
 
         one = _ended(setup, trajectory, plan, root, goes_on)
