@@ -19,6 +19,7 @@ from ase.constraints import FixCom
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
+from ase.parallel import DummyMPI
 from numpy.typing import NDArray
 
 from hashigo.calculators.workers.dynamics.barostat import Barostat
@@ -220,13 +221,16 @@ def _restored(model: Model, atoms: Atoms, state: State) -> tuple[Atoms, np.rando
 
 def _integrator(moving: Atoms, conditions: Conditions, generator: np.random.Generator) -> Any:
     step, time = conditions.timestep * units.fs, conditions.relaxation * units.fs
+    # Ranks run trajectories of their own: ASE would give the noise of the first to all, and wait for all at each step.
+    alone = {"comm": DummyMPI()}
     if conditions.thermostat == "none":
-        return VelocityVerlet(moving, step)
+        return VelocityVerlet(moving, step, **alone)
+    kelvin = conditions.temperature
     if conditions.thermostat == "bussi":
-        return Bussi(moving, step, temperature_K=conditions.temperature, taut=time, rng=generator)
+        return Bussi(moving, step, temperature_K=kelvin, taut=time, rng=generator, **alone)
     # ASE's own `fixcm` does not sample the canonical distribution; FixCom does.
     return Langevin(
-        moving, step, temperature_K=conditions.temperature, friction=1 / time, fixcm=False, rng=generator
+        moving, step, temperature_K=kelvin, friction=1 / time, fixcm=False, rng=generator, **alone
     )
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import ase.parallel
 import numpy as np
 import pytest
 from ase import Atoms, units
@@ -130,6 +132,21 @@ def test_a_run_in_segments_equals_itself_bit_for_bit_wherever_it_is_taken_up(
             assert np.array_equal(getattr(whole, name), getattr(again, name)), name
         assert (whole.random, whole.exchanged) == (again.random, again.exchanged)
         assert not np.array_equal(whole.positions, middle.positions)
+
+
+@pytest.mark.parametrize("thermostat", ["none", "bussi", "langevin"])
+def test_ranks_that_run_trajectories_of_their_own_do_not_share_noise(
+    argon: Atoms, einstein: Any, thermostat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ASE's integrators send what is random from the first rank to all others, unless they are told of no others."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("ranks were asked to share")
+
+    monkeypatch.setattr(ase.parallel.world, "comm", SimpleNamespace(rank=0, size=2, broadcast=refuse))
+    taken = trajectory(einstein, argon, temperature=100.0, steps=5, every=1, seed=0, thermostat=thermostat,
+                       equilibration=5)  # fmt: skip
+    assert len(list(taken)) == 5
 
 
 def copied(state: State) -> State:
