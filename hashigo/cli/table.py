@@ -23,8 +23,8 @@ from hashigo.workflows.stage import stages
 
 NOTE = """\
 ± is one standard uncertainty relative to the reference method; the error of its
-functional is not in it. * its model part is the committee's spread, not yet
-calibrated on held-out data."""
+functional is not in it. * its model part is the committee's spread, which is not
+calibrated: frames held out did not confirm it."""
 
 
 def print_table(run: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hashigo.study.fields import Count, Ratio, Section, Temperature
+from hashigo.study.fields import Count, Ratio, Section, Temperature, Time
 
 
 class Goal(Section):
@@ -52,7 +52,7 @@ class Learning(Section):
         (300.0,), min_length=1, description="Temperatures of candidates, K."
     )
     dynamics_steps: Count = Field(1000, description="Steps of each trajectory of candidates.")
-    timestep: float = Field(2.0, gt=0, le=10, description="Time step of those trajectories, fs.")
+    timestep: Time = Field(2.0, gt=0, le=10, description="Time step of those trajectories, fs.")
 
     @model_validator(mode="after")
     def _positive(self) -> Learning:
