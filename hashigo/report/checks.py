@@ -273,6 +273,8 @@ def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:
             "stress besides the pressure",
             f"diagonal components differ by up to {deviation:.2g} GPa",
         )
+    for temperature, why in (results.note("dynamics", "equation_of_state").get("absent") or {}).items():
+        yield "dynamics", f"no equation of state at {temperature} K", str(why)
     for element, words in results.note("dynamics", "diffusion").items():
         yield "dynamics", f"diffusion of {element}", str(words)
     for one in note.get("left") or []:

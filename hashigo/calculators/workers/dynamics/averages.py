@@ -15,6 +15,7 @@ from hashigo.calculators.workers.dynamics.analysis import Outcome, shifted
 from hashigo.calculators.workers.dynamics.equation_of_state import FEWEST, fit, read, state_with_error
 from hashigo.calculators.workers.dynamics.motion import diffusion_limit
 from hashigo.calculators.workers.dynamics.statistics import Mean, block_mean, blocks, jackknife
+from hashigo.errors import WorkerError
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +72,7 @@ def pressure_of(outcomes: Sequence[Outcome]) -> Pressure:
 
 def equation_of_state(
     pressures: Sequence[Pressure], pressure: float
-) -> tuple[Estimate, Estimate, bool] | None:
+) -> tuple[Estimate, Estimate, tuple[str, ...]]:
     """Volume and isothermal bulk modulus at a pressure.
 
     Args:
@@ -79,31 +80,42 @@ def equation_of_state(
         pressure: GPa.
 
     Returns:
-        The volume of the supercell in Å^3, the bulk modulus in GPa, and whether the volume is among the cells'; None
-        where the cells are too few or the pressure is not reached near them.
+        The volume of the supercell in Å^3, the bulk modulus in GPa, and what the reader must know of them.
+
+    Raises:
+        WorkerError: says why there is no equation of state.
     """
     if len(pressures) < FEWEST:
-        return None
+        raise WorkerError(f"{len(pressures)} volumes, and an equation of state needs {FEWEST}")
     volumes = np.array([p.volume for p in pressures])
     errors = np.array([float(p.mean.error) for p in pressures])
     found = state_with_error(volumes, np.array([float(p.mean.value) for p in pressures]), errors, pressure)
     if found is None:
-        return None
+        raise WorkerError(f"{pressure:g} GPa are not reached near the volumes")
     state, volume, modulus = found
-    votes = [p.members for p in pressures]
+    marks: tuple[str, ...] = () if state.inside else ("beyond the volumes sampled",)
     members: list[Floats | None] = [None, None]
-    if all(v is not None for v in votes):
-        of_members = [read(fit(volumes, row, errors), volumes, pressure) for row in np.array(votes).T]
-        if all(m is not None for m in of_members):
-            members = [
-                np.array([m.volume for m in of_members if m]),
-                np.array([m.bulk_modulus for m in of_members if m]),
-            ]
+    votes = [p.members for p in pressures if p.members is not None]
+    if len(votes) == len(pressures):
+        told = _of_members(np.array(votes).T, volumes, errors, pressure)
+        members = [None, None] if told is None else list(told)
+        marks += ("model part not known",) * (told is None)
     return (
         Estimate(state.volume, volume, members[0]),
         Estimate(state.bulk_modulus, modulus, members[1]),
-        state.inside,
+        marks,
     )
+
+
+def _of_members(pressures: Floats, volumes: Floats, errors: Floats, pressure: float) -> Floats | None:
+    """Volume and bulk modulus of each member, shape (2, n_members); None where one of them has none."""
+    try:
+        found = [read(fit(volumes, row, errors), volumes, pressure) for row in pressures]
+    except WorkerError:
+        return None
+    if any(one is None for one in found):
+        return None
+    return np.array([(one.volume, one.bulk_modulus) for one in found if one is not None]).T
 
 
 def breathing(outcomes: Sequence[Outcome]) -> tuple[Estimate, Estimate]:

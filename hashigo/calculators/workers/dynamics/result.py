@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ from hashigo.calculators.workers.dynamics.motion import velocity_spectrum
 from hashigo.calculators.workers.extrapolation import write_outside
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import PrimitiveCell
+from hashigo.errors import WorkerError
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +123,10 @@ def _write_gate(writer: ResultWriter, run: Run) -> None:
 
 
 def _write_pressures(writer: ResultWriter, run: Run) -> None:
-    conditions, rows, states, absent, deviations = [], [], {}, {}, [0.0]
+    conditions, rows, deviations = [], [], [0.0]
+    states: dict[float, tuple[Estimate, Estimate]] = {}
+    absent: dict[str, str] = {}
+    marks: set[str] = set()
     for temperature, group in run.by_temperature.items():
         pressures = [pressure_of(of_cell) for of_cell in _by(group, "volume").values()]
         for p in pressures:
@@ -129,16 +134,14 @@ def _write_pressures(writer: ResultWriter, run: Run) -> None:
             rows.append(Estimate(float(p.mean.value), float(p.mean.error), p.members))
             deviations.append(p.deviation)
         _write_curve(writer, f"{temperature:g}K", pressures, run.repeats)
-        found = equation_of_state(pressures, float(run.settings["pressure"]))
-        if found is not None:
-            states[temperature] = found
-        elif len(pressures) < FEWEST:
-            absent[f"{temperature:g}"] = f"fewer than {FEWEST} volumes"
-        else:
-            absent[f"{temperature:g}"] = "the pressure is not reached near the volumes"
+        try:
+            volume, modulus, told = equation_of_state(pressures, float(run.settings["pressure"]))
+            states[temperature] = (volume, modulus)
+            marks.update(told)
+        except WorkerError as error:  # the other temperatures, and all pressures, are worth having
+            absent[f"{temperature:g}"] = error.message
     _write_estimates(writer, run, "pressure", conditions, rows)
-    marks = () if all(inside for *_, inside in states.values()) else ("beyond the volumes sampled",)
-    _write_states(writer, run, {t: s[:2] for t, s in states.items()}, marks)
+    _write_states(writer, run, states, sorted(marks))
     note = {"absent": absent, "pressure": run.settings["pressure"], "deviation": max(deviations)}
     writer.note("equation_of_state", note)
 
@@ -196,9 +199,10 @@ def _write_curve(writer: ResultWriter, group: str, pressures: Sequence[Pressure]
     writer.array(f"equation_of_state/{group}/error", errors, units="GPa")
     if len(pressures) >= FEWEST:
         fine = np.linspace(volumes.min(), volumes.max(), 101)
-        writer.array(f"equation_of_state/{group}/fitted_volume", fine / repeats, units="Å^3")
-        fitted = fit(volumes, values, errors)(fine)
-        writer.array(f"equation_of_state/{group}/fitted_pressure", fitted, units="GPa")
+        with suppress(WorkerError):  # told where its volume is missing
+            fitted = fit(volumes, values, errors)(fine)
+            writer.array(f"equation_of_state/{group}/fitted_volume", fine / repeats, units="Å^3")
+            writer.array(f"equation_of_state/{group}/fitted_pressure", fitted, units="GPa")
 
 
 def _write_diffusion(writer: ResultWriter, run: Run) -> None:

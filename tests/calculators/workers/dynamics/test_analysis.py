@@ -5,10 +5,18 @@ import pytest
 from ase.build import bulk
 
 from hashigo.calculators.workers.dynamics.analysis import Motion, Outcome, Votes, shifted
-from hashigo.calculators.workers.dynamics.averages import breathing, diffusion_of, pressure_of
+from hashigo.calculators.workers.dynamics.averages import (
+    Pressure,
+    breathing,
+    diffusion_of,
+    equation_of_state,
+    pressure_of,
+)
 from hashigo.calculators.workers.dynamics.radial import Radial
 from hashigo.calculators.workers.dynamics.segments import Samples
 from hashigo.calculators.workers.dynamics.settings import Trajectory
+from hashigo.calculators.workers.dynamics.statistics import Mean
+from hashigo.errors import WorkerError
 
 THERMAL = 0.025  # eV
 
@@ -81,3 +89,24 @@ def test_diffusion_is_a_number_only_where_atoms_have_moved_on() -> None:
     noise = diffusion_of([moved(2.0, [0.1, -0.1, 0.05, -0.04])], copper)[0]
     assert noise.coefficient is None
     assert "not told from none" in noise.seen
+
+
+def cell(volume: float, pressure: float, members: list[float] | None = None) -> Pressure:
+    error = Mean(np.array(pressure), np.array(0.02), 1.0)
+    return Pressure(volume, error, None if members is None else np.array(members), 0.0)
+
+
+def test_an_equation_of_state_says_what_it_lacks() -> None:
+    with pytest.raises(WorkerError, match="2 volumes, and an equation of state needs 3"):
+        equation_of_state([cell(990.0, 1.0), cell(1010.0, -1.0)], 0.0)
+    rising = [(980.0, 2.06), (1000.0, 0.0), (1020.0, -1.92)]
+    with pytest.raises(WorkerError, match="50 GPa are not reached"):
+        equation_of_state([cell(*one) for one in rising], 50.0)
+    volume, modulus, marks = equation_of_state([cell(v, p, [p, p + 0.1]) for v, p in rising], 0.0)
+    assert marks == ()
+    assert volume.value == pytest.approx(1000.0, abs=0.5)
+    assert modulus.value == pytest.approx(100.0, rel=0.03)
+    assert volume.members is not None
+    assert volume.members[1] - volume.members[0] == pytest.approx(1.0, rel=0.05)
+    *_, marks = equation_of_state([cell(v, p, [p, p + 90.0]) for v, p in rising], 0.0)
+    assert marks == ("model part not known",)
