@@ -78,9 +78,8 @@ def test_molecular_dynamics_and_boltzmann_s_equation_agree_as_far_as_they_should
     (cell,) = figures["cells"]
     error = 3 * cell["uncertainty"]
     assert error < 2 * cell["kappa"]
-    assert (
-        cell["same_wave_vectors"]["rta"] < cell["same_wave_vectors"]["lbte"] < figures["meshes"]["5"]["lbte"]
-    )
+    assert cell["same_wave_vectors"]["lbte"] < figures["meshes"]["5"]["lbte"]
+    assert figures["meshes"]["5"]["rta"] < figures["meshes"]["5"]["lbte"]
     assert cell["kappa"] - error < 1.1 * cell["same_wave_vectors"]["lbte"]
     assert cell["kappa"] + error > 0.5 * cell["same_wave_vectors"]["lbte"]
     assert cell["kappa_integral"] == pytest.approx(cell["kappa"], abs=error)
