@@ -82,6 +82,7 @@ def test_molecular_dynamics_and_boltzmann_s_equation_agree_as_far_as_they_should
     assert figures["meshes"]["5"]["rta"] < figures["meshes"]["5"]["lbte"]
     assert cell["kappa"] - error < 1.1 * cell["same_wave_vectors"]["lbte"]
     assert cell["kappa"] + error > 0.5 * cell["same_wave_vectors"]["lbte"]
+    assert 0.25 < cell["kappa_integral"] / cell["same_wave_vectors"]["lbte"] < 1.2
     assert cell["kappa_integral"] == pytest.approx(cell["kappa"], abs=error)
     assert cell["mean_temperature"] == pytest.approx(
         figures["temperature"], abs=4 * cell["temperature_scatter"] / 8**0.5
