@@ -143,7 +143,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         folder: of `hashigo export --as potential`.
 
     Raises:
-        InputError: when it is missing, of another format or schema, or lacks something.
+        InputError: when it is missing, of another format or schema or of a kind that is not published, or lacks
+            something.
     """
     path = Path(folder) / CARD
     if not path.is_file():
@@ -167,6 +168,12 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is of a potential of kind {card.get('kind')!r}, which is not known here",
             fix=f"known are {', '.join(kind_names())}; update aiida-hashigo",
+        )
+    if not get_kind(card["kind"]).own:
+        raise InputError(
+            f"{path} is of a potential of kind '{card['kind']}', which is never published: its file would choose what "
+            "runs here",
+            fix="do not use this folder: it was not written by hashigo",
         )
     if not _complete(card):
         raise InputError(f"{path} is incomplete: it does not name its files", fix="get the folder again")

@@ -40,6 +40,8 @@ class Kind:
         needs: what training needs, in words, from (section "potential" of the study).
         trains: whether there is a training, and so a committee, from (complete settings).
         ranks: most MPI ranks that training can use, 0 for all, from (complete settings).
+        own: whether its files are models of ours; false where they name an engine that is used as it is, so that
+            nobody's published folder makes it run.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Kind:
     needs: Callable[[Mapping[str, Any]], str] = lambda section: ""
     trains: Callable[[Mapping[str, Any]], bool] = lambda settings: True
     ranks: Callable[[Mapping[str, Any]], int] = lambda settings: 1
+    own: bool = True
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Check settings and fill in defaults; numbers with units are converted.

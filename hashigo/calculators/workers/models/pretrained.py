@@ -95,18 +95,30 @@ def run(job: Job, name: str) -> None:
     offsets = energy_offsets(frames, PretrainedModel(engine, settings, {}))
     content = {"engine": name, "settings": settings, "offsets": offsets}
     blob = json.dumps(content, sort_keys=True).encode()
-    rows = rows_of(frames, [_load(blob)], energies)
+    rows = rows_of(frames, [kind.load(blob)], energies)
     every = np.arange(len(frames))
     write(job, kind, Trained(frames, every[:0], every, rows, [blob], energies, source), section, settings)
     job.progress(1, 1, "compared")
 
 
-def _load(blob: bytes) -> PretrainedModel:
+def _load(blob: bytes, name: str) -> PretrainedModel:
+    """The engine of a potential file, which is that of its kind."""
     try:
         content = json.loads(blob.decode())
-        return PretrainedModel(get_engine(content["engine"]), content["settings"], content["offsets"])
-    except (UnicodeDecodeError, ValueError, KeyError) as error:
+        engine, settings, offsets = content["engine"], dict(content["settings"]), dict(content["offsets"])
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"the potential file names no engine that can be used: {error!r}") from None
+    if engine != name:
+        raise InputError(
+            f"the potential file is of model '{name}', and names the engine {engine!r}",
+            fix="do not use this file: it was not written by hashigo",
+        )
+    if settings.get("checkpoint") and not settings.get("checkpoint_sha256"):
+        raise InputError(
+            f"the potential file names a checkpoint of '{name}' without its SHA-256, so any file could stand for it",
+            fix="train it again, with the checkpoint there",
+        )
+    return PretrainedModel(get_engine(name), settings, offsets)
 
 
 def _kind(name: str) -> Kind:
@@ -116,7 +128,7 @@ def _kind(name: str) -> Kind:
         name=name,
         title=engine.title,
         run=partial(run, name=name),
-        load=_load,
+        load=partial(_load, name=name),
         settings=engine.settings,
         keys=("max_force_error",),
         module=engine.module,
@@ -129,6 +141,7 @@ def _kind(name: str) -> Kind:
         check=engine.check,
         needs=lambda section: f"{engine.title} as it is, not trained",
         trains=lambda settings: False,
+        own=False,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -32,9 +33,43 @@ def test_an_engine_serves_as_the_potential_with_its_zero_moved_to_the_frames(reg
     np.testing.assert_allclose(said.forces, shifted[0].forces, atol=1e-10)
 
 
-def test_bytes_that_name_no_engine_are_refused():
+@pytest.mark.parametrize(
+    "blob", [b"{}", b"[]", b"\xff", b'{"engine": "tersoff", "settings": null, "offsets": {}}']
+)
+def test_bytes_that_name_no_engine_are_refused(blob):
     with pytest.raises(InputError, match="names no engine"):
-        TERSOFF.load(b"{}")
+        TERSOFF.load(blob)
+
+
+def test_a_file_runs_no_engine_but_that_of_its_kind():
+    for kind, name in ((TERSOFF, "emt"), (pretrained.CHGNET, "mace"), (pretrained.ORB, None)):
+        blob = json.dumps({"engine": name, "settings": {"checkpoint": "/tmp/other"}, "offsets": {}}).encode()
+        with pytest.raises(InputError, match=f"is of model '{kind.name}', and names the engine") as caught:
+            kind.load(blob)
+        assert "do not use" in caught.value.fix
+
+
+def test_a_checkpoint_is_known_by_its_digest_alone():
+    content = {"engine": "mattersim", "settings": {"checkpoint": "/tmp/other"}, "offsets": {}}
+    with pytest.raises(InputError, match="without its SHA-256"):
+        pretrained.MATTERSIM.load(json.dumps(content).encode())
+
+
+def test_a_result_of_a_training_cannot_lead_to_another_engine(register, train, tmp_path):
+    import h5py
+
+    register("tersoff", "test_pretrained:TERSOFF")
+    path = train("tersoff")
+    with h5py.File(path, "r+") as file:
+        blob = file["data/potential/mean"]
+        content = {**json.loads(blob[()].tobytes()), "engine": "emt"}
+        changed = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
+        attributes = dict(blob.attrs)
+        del file["data/potential/mean"]
+        file["data/potential/mean"] = changed
+        file["data/potential/mean"].attrs.update(attributes)
+    with pytest.raises(InputError, match="names the engine 'emt'"):
+        load_committee(path)
 
 
 @pytest.mark.slow

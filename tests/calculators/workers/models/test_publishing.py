@@ -11,6 +11,7 @@ import pytest
 from hashigo.calculators.published import CARD, load_potential
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.polynomial import load_committee
+from hashigo.errors import InputError
 
 
 def test_the_spread_is_that_of_the_scaled_members(register, train, small_frames, tmp_path):
@@ -39,3 +40,18 @@ def test_the_spread_is_that_of_the_scaled_members(register, train, small_frames,
     np.testing.assert_array_equal(atoms.calc.results["forces_spread"], known.component_force_spread)
     # The members themselves stand at another distance.
     assert record["member_factor"] != pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["chgnet", "mattersim", "orb"])
+def test_a_folder_that_names_an_engine_is_refused_whatever_is_installed(kind, tmp_path):
+    blob = json.dumps({"engine": "emt", "settings": {}, "offsets": {}}).encode()
+    (tmp_path / "mean.npz").write_bytes(blob)
+    card = {
+        "format": "hashigo-potential", "schema_version": 1, "kind": kind, "elements": ["Cu"],
+        "model_files": {"mean": "mean.npz", "members": []},
+        "files": [{"path": "mean.npz", "sha256": hashlib.sha256(blob).hexdigest()}],
+    }  # fmt: skip
+    (tmp_path / CARD).write_text(json.dumps(card))
+    with pytest.raises(InputError, match=f"of kind '{kind}', which is never published") as caught:
+        load_potential(tmp_path)
+    assert "do not use this folder" in caught.value.fix
