@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from hashigo.study.fields import Count, Length, Section
 
 CutOff = Annotated[Length, Field(gt=1, le=20)]
+#: Models that are tried at most.
 MAX_CANDIDATES = 200
 
 #: What `search: true` tries.
@@ -20,6 +21,8 @@ DEFAULT_GRID: dict[str, list[Any]] = {
     "invariant_max_l": [[4, 4], [8, 8]],
     "max_power": [1, 2],
 }
+#: Parameters of the model that a grid has values of, in the order of its candidates.
+GRID = tuple(DEFAULT_GRID)
 #: Highest order of invariants that the default grid's angular numbers are for.
 _ORDER = 3
 
@@ -69,7 +72,7 @@ def check_search(search: Search | None, invariant_order: int) -> None:
     """
     if search is None:
         return
-    values = [tuple(getattr(search, name) or ()) for name in DEFAULT_GRID]
+    values = [tuple(getattr(search, name) or ()) for name in GRID]
     count = prod(len(set(one)) for one in values if one)
     if count > MAX_CANDIDATES:
         raise ValueError(f"search has {count} models, more than {MAX_CANDIDATES}; give fewer values")
@@ -95,7 +98,7 @@ def search_grid(potential: Mapping[str, Any]) -> dict[str, list[Any]] | None:
         given = dict(DEFAULT_GRID)
         if potential["invariant_order"] != _ORDER:
             del given["invariant_max_l"]
-    return {name: _distinct(given.get(name) or [potential[name]]) for name in DEFAULT_GRID}
+    return {name: _distinct(given.get(name) or [potential[name]]) for name in GRID}
 
 
 def _distinct(values: list[Any]) -> list[Any]:

@@ -4,12 +4,16 @@ import pytest
 
 from hashigo.errors import InputError
 from hashigo.study import study_from
-from hashigo.study.search import DEFAULT_GRID, search_grid
+from hashigo.study.search import DEFAULT_GRID, GRID, Search, search_grid
 
 
 def grid(**potential):
     study = study_from({"structure": "a.cif", "reference": "r.h5", "potential": potential})
     return search_grid(study.model_dump(mode="json")["potential"])
+
+
+def test_the_study_may_give_a_list_for_each_parameter_of_the_grid():
+    assert set(Search.model_fields) == set(GRID)
 
 
 def test_no_search_by_default():

@@ -1,7 +1,8 @@
 """Task "hyperparameters": the models of a grid by cross-validated error and by the cost of evaluating them.
 
 Chosen is the cheapest model whose weighted error is within one standard error of the best one's. The cost that counts
-is an estimate from the model's size: equal inputs make equal choices, which measured times do not.
+is a count, estimated from the model's size: equal inputs make equal choices and equal files, which measured times do
+not.
 
 Source: Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, 2nd ed. (2009), sec. 7.10, for
 cross-validation and the one-standard-error rule.
@@ -9,7 +10,6 @@ cross-validation and the one-standard-error rule.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -33,18 +33,14 @@ from hashigo.calculators.workers.fitting import (
     polymlp_parameters,
 )
 from hashigo.calculators.workers.job import Job
-from hashigo.calculators.workers.polynomial import PolynomialModel, polynomial_text
 from hashigo.calculators.workers.resampling import Indices, split, stratified_folds
 from hashigo.calculators.workers.training import FOLDS, check_settings, usable_frames
 from hashigo.errors import InputError
+from hashigo.study.search import GRID, MAX_CANDIDATES
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 Floats = NDArray[np.float64]
-
-#: Parameters of the model that a grid has values of, in the order of its candidates.
-GRID = ("cutoff", "radial_functions", "invariant_max_l", "max_power")
-MAX_CANDIDATES = 200
 
 #: What a feature costs, in basis functions of a neighbour: silicon, cut-offs of 4.5 to 7.5 Å, l up to 10.
 FEATURE_COST = 100.0
@@ -56,9 +52,6 @@ ERRORS = (
     ("stress_error", STRESS, "GPa", 1 / GPa),
 )
 RULE = "the cheapest model whose weighted error is within one standard error of the best"
-
-#: Evaluations of which the fastest counts.
-_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,6 @@ class Score:
         weighted: error of each fold, of weighted rows; shape (n_folds,), dimensionless.
         errors: root-mean-square error of each fold of each of `ERRORS`, shape (3, n_folds), in their units; NaN
             where a fold has no such value.
-        seconds: measured time of one evaluation for each atom, s.
     """
 
     n_features: int
@@ -80,7 +72,6 @@ class Score:
     ridge: float
     weighted: Floats
     errors: Floats
-    seconds: float
 
 
 def run(job: Job) -> None:
@@ -159,7 +150,6 @@ def score(frames: Sequence[Frame], energies: Mapping[str, float], settings: Mapp
         rows = design.rows(fold)
         weighted.append(_rms(residuals[rows] * design.weights[rows]))
         errors.append([_rms(residuals[design.rows(fold, kind)]) * factor for _, kind, _, factor in ERRORS])
-    model = PolynomialModel(polynomial_text(parameters[0], regression.fit(ridge)))
     n_features = int(design.features.shape[1])
     return Score(
         n_features=n_features,
@@ -167,7 +157,6 @@ def score(frames: Sequence[Frame], energies: Mapping[str, float], settings: Mapp
         ridge=ridge,
         weighted=np.array(weighted),
         errors=np.array(errors).T,
-        seconds=_time(model, max(chosen, key=lambda frame: len(frame.symbols))),
     )
 
 
@@ -244,16 +233,6 @@ def _density(frames: Sequence[Frame]) -> float:
     return float(np.mean([len(frame.symbols) / abs(np.linalg.det(frame.cell)) for frame in frames]))
 
 
-def _time(model: PolynomialModel, frame: Frame) -> float:
-    """Time of one evaluation for each atom, s."""
-    atoms, times = frame.atoms(), []
-    for _ in range(_REPEATS):
-        begin = time.perf_counter()
-        model.evaluate([atoms])
-        times.append(time.perf_counter() - begin)
-    return min(times) / len(atoms)
-
-
 def _weight(candidate: Mapping[str, Any]) -> float:
     """How long a candidate takes compared with others, roughly."""
     angular = (max(candidate["invariant_max_l"]) + 1) ** 2
@@ -293,5 +272,3 @@ def _write(job: Job, candidates: Sequence[Mapping[str, Any]], scores: Sequence[S
             "folds": len(scores[0].weighted), "candidates": len(candidates), "n_frames": n_frames,
         }  # fmt: skip
         writer.note("search", note)
-        # Times are no part of the choice, and none of it is handed on.
-        writer.note("timing", {"seconds_per_atom": [one.seconds for one in scores]})

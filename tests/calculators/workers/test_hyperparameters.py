@@ -48,7 +48,7 @@ def searched(frames_file, tmp_path_factory):
 
 
 def content(path):
-    """Arrays and choice of a result, without its times."""
+    """Arrays and choice of a result."""
     with ResultReader(path) as reader:
         names = [f"search/{name}" for name in reader.file["data/search"]]
         return {name: reader.array(name) for name in names}, reader.note("search")
@@ -155,6 +155,8 @@ def test_ranks_share_the_candidates_and_change_nothing(frames_file, searched, tm
     assert ours[1] == known[1]
     for name, values in known[0].items():
         np.testing.assert_array_equal(ours[0][name], values)
+    # Nothing that was measured is in the file.
+    assert both.read_bytes() == searched.read_bytes()
 
 
 def test_cost_grows_with_cutoff_and_features():
