@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase.build import bulk
 
 from hashigo.calculators.frames import Frame, read_frames, write_frames
+from hashigo.calculators.workers.training_inputs import usable_frames
+from hashigo.errors import InputError
 from hashigo.study.structures import structure_content
 
 
@@ -170,3 +174,27 @@ def test_displacements_may_lie_elsewhere(place):
     missing = call("convert", "FORCE_SETS", "d.h5", "--displacements", "none.yaml")
     assert missing.returncode == 2
     assert "none.yaml does not exist" in missing.stderr
+
+
+def test_what_a_training_refuses_as_the_same_configuration_can_be_removed(place):
+    call, folder, frame, header = place
+    many = [frame() for _ in range(5)]
+    for case, other in (("settings", many[2].forces), ("forces", many[2].forces + 0.1)):
+        again = replace(many[2], energy=0.0, forces=other, settings="other")
+        write_frames(folder / "twice.h5", [*many, again], header)
+        with pytest.raises(
+            InputError, match=r"frames 2 and 5 of twice\.h5 are the same configuration"
+        ) as caught:
+            usable_frames(read_frames(folder / "twice.h5"), "twice.h5")
+        merge, convert = re.findall(r"`hashigo frames (.*?)`", caught.value.fix)
+        done = call(*merge.split())
+        if case == "settings":
+            assert done.returncode == 0, done.stderr
+            assert len(usable_frames(read_frames(folder / "NEW.h5"), "NEW.h5")[0]) == 5
+            continue
+        assert done.returncode == 2
+        assert call(*convert.split()).returncode == 0
+        lines = (folder / "NEW.xyz").read_text().splitlines(keepends=True)
+        (folder / "NEW.xyz").write_text("".join(lines[: -len(lines) // 6]))
+        assert call("convert", "NEW.xyz", "kept.h5").returncode == 0
+        assert len(usable_frames(read_frames(folder / "kept.h5"), "kept.h5")[0]) == 5

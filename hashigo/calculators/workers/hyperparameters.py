@@ -34,7 +34,8 @@ from hashigo.calculators.workers.fitting import (
 )
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.resampling import Indices, split, stratified_folds
-from hashigo.calculators.workers.training import FOLDS, check_settings, usable_frames
+from hashigo.calculators.workers.training import FOLDS, check_settings
+from hashigo.calculators.workers.training_inputs import usable_frames
 from hashigo.errors import InputError
 from hashigo.study.search import GRID, MAX_CANDIDATES
 

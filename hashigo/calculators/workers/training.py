@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.calculators.frames import Frame, check_frame, frame_identity, read_frames, read_header
+from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.calibration import Calibration, calibrate_committee
 from hashigo.calculators.workers.extrapolation import trained_region
 from hashigo.calculators.workers.fitting import (
@@ -25,7 +25,8 @@ from hashigo.calculators.workers.fitting import (
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.models import DEFAULT, get_kind
-from hashigo.calculators.workers.resampling import Indices, groups, split, stratified_folds
+from hashigo.calculators.workers.resampling import Indices, split, stratified_folds
+from hashigo.calculators.workers.training_inputs import COMMON, complete_section, usable_frames
 from hashigo.calculators.workers.training_result import Inputs, write
 from hashigo.calculators.workers.uncertainty import LinearPosterior
 from hashigo.errors import InputError, WorkerError
@@ -36,27 +37,21 @@ Floats = NDArray[np.float64]
 
 #: Folds of the cross-validation that chooses the ridge penalty.
 FOLDS = 5
-#: With fewer frames nothing is left to resample after one is held out and one folded away.
-MIN_FRAMES = 4
 #: Root-mean-square force that is none, eV/Å.
 NO_FORCE = 1e-6
 
-#: Parameters and their defaults; lengths in Å, energies in eV, forces in eV/Å, the others dimensionless.
+#: Parameters of a polynomial potential, and their defaults; lengths in Å, errors in eV/Å, energies in eV.
 DEFAULTS: dict[str, Any] = {
-    "members": 8,
+    **COMMON,
     "cutoff": 6.0,
     "model_type": 3,
     "max_power": 2,
     "invariant_order": 3,
     "invariant_max_l": [8, 8],
     "radial_functions": 10,
-    "held_out": 0.2,
     "energy_weight": 1.0,
     "force_weight": 1.0,
     "stress_weight": 1.0,
-    "seed": 0,
-    "atomic_energies": {},
-    "max_force_error": None,
 }
 
 
@@ -163,23 +158,7 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: names the parameter and what to do.
     """
-    unknown = sorted(set(parameters) - set(DEFAULTS))
-    if unknown:
-        raise InputError(
-            f"potential.{unknown[0]} is not a parameter of the training",
-            fix=f"known are {', '.join(DEFAULTS)}",
-        )
-    settings = {**DEFAULTS, **parameters}
-    if settings["members"] < 2:
-        raise InputError(
-            f"potential.members is {settings['members']}, and a committee needs at least 2 to have a spread",
-            fix="set potential.members to 8 or so",
-        )
-    if not 0 < settings["held_out"] < 1:
-        raise InputError(
-            f"potential.held_out is {settings['held_out']}, not a share of the frames between 0 and 1",
-            fix="set potential.held_out to 0.2 or so",
-        )
+    settings = complete_section(parameters, DEFAULTS, "the training")
     if len(settings["invariant_max_l"]) < settings["invariant_order"] - 1:
         raise InputError(
             f"potential.invariant_max_l has {len(settings['invariant_max_l'])} values, "
@@ -195,50 +174,6 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if not settings[name] >= 0:
             raise InputError(f"potential.{name} is {settings[name]}, and a weight cannot be negative")
     return settings
-
-
-def usable_frames(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list[Frame]]:
-    """Check frames, and set those of free atoms apart.
-
-    Args:
-        frames: all of a file.
-        name: the file's name, for messages.
-
-    Returns:
-        Frames to train on, and frames of free atoms.
-
-    Raises:
-        InputError: when a frame is not finite or comes twice, or there are too few to train on and hold out.
-    """
-    for index, frame in enumerate(frames):
-        check_frame(frame, index, name)
-    atoms = [frame for frame in frames if frame.kind == "atom"]
-    bulk = [frame for frame in frames if frame.kind != "atom"]
-    if len(bulk) < MIN_FRAMES or all(len(members) < 2 for members in groups([f.kind for f in bulk]).values()):
-        raise InputError(
-            f"{name} has {len(bulk)} frames to train on, too few to hold one out and resample the others",
-            fix=f"give at least {MIN_FRAMES} frames, two or more of a kind; 10 supercells are a fair start",
-        )
-    _refuse_repeats(frames, name)
-    bare = [index for index, frame in enumerate(frames) if frame.kind != "atom" and frame.forces is None]
-    if bare:
-        raise InputError(
-            f"frame {bare[0]} of {name} has no forces ({len(bare)} of {len(bulk)} frames have none)",
-            fix="compute it with forces or leave it out; energy and stress may be missing",
-        )
-    return bulk, atoms
-
-
-def _refuse_repeats(frames: Sequence[Frame], name: str) -> None:
-    first: dict[str, int] = {}
-    for index, frame in enumerate(frames):
-        known = first.setdefault(frame_identity(frame.cell, frame.positions, frame.symbols, ""), index)
-        if known != index and frame.kind != "atom":
-            raise InputError(
-                f"frames {known} and {index} of {name} are the same configuration: the potential would be tested on "
-                "what it was trained on",
-                fix=f"leave one out; `hashigo frames merge {name} -o NEW` does",
-            )
 
 
 def train_committee(

@@ -15,20 +15,14 @@ from hashigo.calculators.workers.models.optimise import diverged
 from hashigo.calculators.workers.models.rows import Rows, rows_of
 from hashigo.calculators.workers.models.writing import Trained, write
 from hashigo.calculators.workers.resampling import Indices, resample, split
-from hashigo.calculators.workers.training import NO_FORCE, usable_frames
-from hashigo.errors import InputError
+from hashigo.calculators.workers.training import NO_FORCE
+from hashigo.calculators.workers.training_inputs import COMMON, complete_section, usable_frames
 
 if TYPE_CHECKING:
     from hashigo.calculators.workers.models.neural import NeuralKind
 
-#: What the section may hold beside the settings of the kind; errors in eV/Å, energies in eV.
-DEFAULTS: dict[str, Any] = {
-    "members": 8,
-    "held_out": 0.2,
-    "seed": 0,
-    "atomic_energies": {},
-    "max_force_error": None,
-}
+#: What the section may hold; errors in eV/Å, energies in eV.
+DEFAULTS: dict[str, Any] = {**COMMON, "settings": {}, "model": ""}
 
 
 def draws(
@@ -150,27 +144,10 @@ def check_section(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in defaults of the section, and check them.
 
     Args:
-        parameters: any of `DEFAULTS`, with "settings" and "model"; errors in eV/Å, energies in eV.
+        parameters: any of `DEFAULTS`; errors in eV/Å, energies in eV.
 
     Raises:
         InputError: names the parameter and what to do.
     """
-    known = {**DEFAULTS, "settings": {}, "model": ""}
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
-        raise InputError(
-            f"potential.{unknown[0]} is not a parameter of model '{parameters.get('model')}'",
-            fix=f"known are {', '.join(known)}; those of the network are in potential.settings",
-        )
-    section = {**known, **parameters}
-    if section["members"] < 2:
-        raise InputError(
-            f"potential.members is {section['members']}, and a committee needs at least 2 to have a spread",
-            fix="set potential.members to 4 or so",
-        )
-    if not 0 < section["held_out"] < 1:
-        raise InputError(
-            f"potential.held_out is {section['held_out']}, not a share of the frames between 0 and 1",
-            fix="set potential.held_out to 0.2 or so",
-        )
-    return section
+    whose = f"model '{parameters.get('model')}', whose own are in potential.settings"
+    return complete_section(parameters, DEFAULTS, whose)

@@ -23,7 +23,7 @@ from hashigo.calculators.workers.models.offsets import energy_offsets
 from hashigo.calculators.workers.models.rows import rows_of
 from hashigo.calculators.workers.models.writing import Trained, write
 from hashigo.calculators.workers.potential import AseModel, Evaluation
-from hashigo.calculators.workers.training import usable_frames
+from hashigo.calculators.workers.training_inputs import usable_frames
 from hashigo.errors import InputError
 
 WHERE = "potential.settings"
