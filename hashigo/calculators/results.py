@@ -21,6 +21,9 @@ SCHEMA_VERSION = 1
 
 Floats = NDArray[np.float64]
 
+#: Notes of a result that hold a gate, the first that does not hold is told first.
+GATES = ("trained_region", "gate")
+
 
 @dataclass(frozen=True)
 class QuantityRecord:
@@ -166,18 +169,19 @@ class ResultWriter:
         """Keep a small JSON-serialisable record with the results."""
         self._data.attrs[name] = json.dumps(content, sort_keys=True)
 
-    def gate(self, name: str, message: str, *, fix: str, **values: Any) -> None:
-        """Keep whether a physical condition holds, as the note "gate"; what follows from it is for the stage to say.
+    def gate(self, name: str, message: str, *, fix: str, note: str = "gate", **values: Any) -> None:
+        """Keep whether a physical condition holds, as a note; what follows from it is for the stage to say.
 
         Args:
             name: of the gate.
             message: a sentence on what does not hold; empty when the condition holds.
             fix: what to do about it.
+            note: one of `GATES`; a result may have one gate of each.
             values: the numbers behind it, JSON-serialisable.
         """
         passed = not message
         self.note(
-            "gate",
+            note,
             {**values, "name": name, "passed": passed, "message": message, "fix": "" if passed else fix},
         )
 

@@ -42,6 +42,8 @@ EMBEDS = {
     "reference": ("structure",),
     # A potential's parity plots hold the energy, forces and stress of every reference frame.
     "potential": ("reference",),
+    # Its rounds label frames and train potentials.
+    "learning": ("reference", "potential"),
 }
 #: Stage that an input of the whole ladder belongs to, also when the run ended before that stage began.
 ROOT_INPUTS = {"structure": "structure", "frames": "reference"}

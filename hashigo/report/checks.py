@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hashigo.calculators.results import GATES
 from hashigo.report.figures.reliability import KINDS
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import middle, unit_text
@@ -42,8 +43,7 @@ def gates(results: Results, titles: Mapping[str, str]) -> list[Gate]:
     """
     found = []
     for stage, title in titles.items():
-        note = results.note(stage, "gate")
-        if note:
+        for note in filter(None, (results.note(stage, name) for name in GATES)):
             name = str(note.get("name") or "gate")
             describe = _DETAILS.get(name, _plain)
             found.append(

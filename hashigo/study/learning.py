@@ -27,9 +27,13 @@ class Goal(Section):
 class Budget(Section):
     """What learning may cost at most."""
 
-    frames: Count = Field(60, description="Number of frames labelled by the engine, free atoms not counted.")
+    frames: int = Field(
+        60, ge=10, le=100_000, description="Number of frames labelled by the engine, free atoms not counted."
+    )
     core_hours: float | None = Field(
-        None, gt=0, description="Core·h of the engine, as its jobs tell; none by default."
+        None,
+        gt=0,
+        description="Core·h that the engine has spent on all frames, as its jobs tell; none by default.",
     )
 
 

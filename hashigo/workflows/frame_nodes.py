@@ -90,12 +90,14 @@ def add_frames(sampled: FramesData, chosen: FramesData) -> FramesData:
     """The sampled configurations and those chosen after them, for the same engine."""
 
     def both() -> Iterator[Frame]:
-        settings = ""
+        settings, seen = "", set(identities(sampled))
         for frame in sampled.iter_frames():
             settings = frame.settings
             yield frame
         for frame in chosen.iter_frames():
-            yield replace(frame, settings=settings, stored_identity="")
+            added = replace(frame, settings=settings, stored_identity="")
+            if added.identity not in seen:
+                yield added
 
     return frames_node(both(), sampled.header())
 

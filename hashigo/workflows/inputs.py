@@ -58,7 +58,7 @@ def prepare(study: Study) -> Prepared:
     """
     site = load_site(study.site)
     kind = get_kind(study.potential.model)
-    trains = study.until not in ("structure", "reference")
+    trains = study.until not in ("structure", "reference") or study.learning is not None
     if trains:
         kind.require()
     structure = read_structure_file(study.path(study.structure.file))

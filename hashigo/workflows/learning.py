@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain, calcfunction, if_, while_
-from aiida.orm import Bool, Dict, Str, StructureData
+from aiida.orm import Bool, Dict, List, Str, StructureData
 from aiida.plugins import WorkflowFactory
 
 from hashigo.calculators.calculation import WorkerCalculation
@@ -24,10 +24,10 @@ from hashigo.calculators.learning import (
     write_rounds,
 )
 from hashigo.calculators.results import ResultWriter
-from hashigo.workflows.frame_nodes import add_frames, identities, sample_frames
+from hashigo.workflows.frame_nodes import add_frames, identities, missing_frames, sample_frames
 from hashigo.workflows.frame_times import seconds_per_frame
 from hashigo.workflows.reference import sampled_from
-from hashigo.workflows.stage import Stage, has_section, job_failure, stages, worker_inputs
+from hashigo.workflows.stage import Stage, has_section, job_failure, stages, was_bad_input, worker_inputs
 
 #: Version of `record_rounds`.
 RECORDING = 1
@@ -64,6 +64,7 @@ class LearningWorkChain(WorkChain):
     def prepare(self) -> None:
         """Nothing is known yet."""
         self.ctx.count = 0  # of rounds
+        self.ctx.chosen = 0  # frames that a committee chose
         self.ctx.facts = []  # of each round: frames, core_hours, failed
         self.ctx.nodes = {}  # "training_0", "stiffness_0", …: results of the rounds
 
@@ -109,20 +110,23 @@ class LearningWorkChain(WorkChain):
         inputs = worker_inputs(self.inputs.site.value, "candidates", Dict(parameters), files, ranks=1)
         return ToContext(choice=self.submit(WorkerCalculation, **inputs))
 
-    def take_choice(self) -> ExitCode | None:
-        """Add the chosen frames."""
+    def take_choice(self) -> None:
+        """Add the chosen frames; random ones where none could be chosen."""
         if not self.ctx.choice.is_finished_ok:
-            return self.exit_codes.ERROR_JOB.format(message=job_failure(self.ctx.choice))
-        self.ctx.sampled = add_frames(self.ctx.sampled, self.ctx.choice.outputs.result)
-        return None
+            self.report(f"random frames are taken: {job_failure(self.ctx.choice)}")
+            self.sample_more()
+            return
+        chosen = self.ctx.choice.outputs.result
+        self.ctx.chosen += len(identities(chosen))
+        self.ctx.sampled = add_frames(self.ctx.sampled, chosen)
 
     def sample_more(self) -> None:
         """Take random frames: in the first round, and after one that gave no potential."""
         reference = stages()["reference"].parameters(self._given())
-        sampling = first_sampling(reference["sampling"], self.ctx.count)
-        self.ctx.sampled = sample_frames(
-            self.inputs.structure, Dict(sampled_from({**reference, "sampling": sampling}))
-        )
+        most = int(self._budget()["frames"]) - self.ctx.chosen
+        sampling = first_sampling(reference["sampling"], self.ctx.count, most)
+        random = sample_frames(self.inputs.structure, Dict(sampled_from({**reference, "sampling": sampling})))
+        self.ctx.sampled = add_frames(self.ctx.sampled, random) if "sampled" in self.ctx else random
 
     def label(self) -> ToContext:
         """Have the engine compute what is not known."""
@@ -137,10 +141,18 @@ class LearningWorkChain(WorkChain):
 
     def train(self) -> ToContext | ExitCode:
         """Train the committee."""
-        if not self.ctx.reference.is_finished_ok:
-            return self.exit_codes.ERROR_JOB.format(
-                message=self.ctx.reference.exit_message or job_failure(self.ctx.reference)
-            )
+        reference = self.ctx.reference
+        if "result" not in reference.outputs:
+            return self.exit_codes.ERROR_JOB.format(message=reference.exit_message or job_failure(reference))
+        if not reference.is_finished_ok:
+            self.report(f"some frames are left out: {reference.exit_message}")
+            computed = set(identities(reference.outputs.result))
+            left_out = [
+                frame.identity
+                for frame in self.ctx.sampled.iter_frames()
+                if frame.kind != "atom" and frame.identity not in computed
+            ]
+            self.ctx.sampled = missing_frames(self.ctx.sampled, List(left_out))
         return self._start("potential", self._stage_inputs("potential", self._files()))
 
     def relax(self) -> ToContext | None:
@@ -177,17 +189,22 @@ class LearningWorkChain(WorkChain):
         inputs["metadata"] = {"label": f"round {self.ctx.count + 1}: {name}"}
         return ToContext(**{name: self.submit(WorkflowFactory(stages()[name].process), **inputs)})
 
-    def take_round(self) -> None:
-        """Keep what the round found."""
+    def take_round(self) -> ExitCode | None:
+        """Keep what the round found; what was asked for wrongly would fail in each round again."""
         count, frames = self.ctx.count, self.ctx.reference.outputs.result
-        steps = {"training": "potential", **{name: PROPERTIES[name][1] for name in self._goal()}}
+        labels = {"potential": "training"} | {PROPERTIES[name][1]: name for name in self._goal()}
         failed = ""
-        for label, name in steps.items():
+        for name in ("potential", "elasticity", "conductivity"):
             process = self.ctx.get(name)
-            if process is not None and process.is_finished_ok:
-                self.ctx.nodes[f"{label}_{count}"] = process.outputs.result
-            elif process is not None and not failed:
-                failed = process.exit_message or job_failure(process)
+            if process is None:
+                continue
+            if process.is_finished_ok:
+                if name in labels:
+                    self.ctx.nodes[f"{labels[name]}_{count}"] = process.outputs.result
+                continue
+            failed = failed or process.exit_message or job_failure(process)
+            if was_bad_input(process):
+                return self.exit_codes.ERROR_JOB.format(message=failed)
         seconds = seconds_per_frame(frames)
         ranks = int(self._given()["reference"]["settings"].get("ranks", 1))
         number = len(set(identities(frames)))
@@ -200,6 +217,7 @@ class LearningWorkChain(WorkChain):
         last = self._rounds()[-1]
         known = ", ".join(f"{name} {100 * share:.2g} %" for name, share in last.uncertainties.items())
         self.report(f"round {self.ctx.count}: {number} frames, {known or failed}")
+        return None
 
     def conclude(self) -> None:
         """Hand on the configurations and the rounds."""
@@ -228,14 +246,17 @@ def goal_of(learning: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in learning["until"].items() if value is not None}
 
 
-def first_sampling(sampling: Mapping[str, Any], count: int) -> dict[str, Any]:
+def first_sampling(sampling: Mapping[str, Any], count: int, most: int) -> dict[str, Any]:
     """Random frames of a round that has no committee to choose by: the first's, and as many again each time.
 
     Args:
         sampling: the study's.
         count: number of rounds before.
+        most: count of frames.
     """
     numbers = {name: min(FIRST[name], int(sampling[name])) * (count + 1) for name in FIRST}
+    while sum(numbers.values()) > max(most, 1):
+        numbers[max(numbers, key=lambda name: numbers[name])] -= 1
     return {**sampling, **numbers}
 
 

@@ -30,10 +30,10 @@ def plan_rows(prepared: Prepared) -> list[dict[str, Any]]:
 
 
 def _jobs(stage: Stage, prepared: Prepared) -> int:
-    if stage.name == "reference":
-        return _reference_jobs(prepared)
     if stage.name == "learning":  # at least one round
         return _reference_jobs(prepared) + 3
+    if stage.name == "reference":
+        return 0 if prepared.content["learning"] else _reference_jobs(prepared)
     return stage.jobs(prepared.content) if stage.task else 0
 
 
@@ -45,7 +45,7 @@ def _reference_jobs(prepared: Prepared) -> int:
         return 1
     sampling = reference["sampling"]
     if prepared.content["learning"]:
-        sampling = first_sampling(sampling, 0)
+        sampling = first_sampling(sampling, 0, prepared.content["learning"]["budget"]["frames"])
     elements = set(prepared.structure.get_chemical_symbols())
     return int(sampling["displaced"] + sampling["strained"] + sampling["volumes"] + len(elements))
 

@@ -277,6 +277,8 @@ def _needs(study: Mapping[str, Any]) -> str:
     reference = study["reference"]
     if reference["data"]:
         return f"frames from {reference['data']}"
+    if study.get("learning"):
+        return "what learning labelled"
     sampling = reference["sampling"]
     counts = (
         f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"

@@ -13,6 +13,7 @@ from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, Structu
 
 from hashigo.calculators.calculation import WorkerCalculation, task_version
 from hashigo.calculators.data import QuantitiesData
+from hashigo.calculators.results import GATES
 from hashigo.errors import HashigoError
 from hashigo.scheduler_profiles.computers import job_options, worker_code
 from hashigo.scheduler_profiles.model import load_site
@@ -84,7 +85,8 @@ def stages() -> dict[str, Stage]:
 def stages_of(study: Mapping[str, Any]) -> list[Stage]:
     """The stages that a study runs: the last one it names and all that this takes, directly or not.
 
-    An optional stage runs when the study asks for it and what it takes is run.
+    An optional stage runs when the study asks for it and what it takes is run; one whose result others may take runs
+    only for them.
 
     Args:
         study: the study as plain values.
@@ -96,7 +98,8 @@ def stages_of(study: Mapping[str, Any]) -> list[Stage]:
     chosen: dict[str, Stage] = {}
     for name, stage in ladder.items():
         asked = name in needed or (stage.wanted is not None and stage.wanted(study))
-        if asked and stage.after <= set(chosen):
+        takers = {taker.name for taker in ladder.values() if name in taker.not_before}
+        if asked and stage.after <= set(chosen) and (not takers or takers & needed):
             chosen[name] = stage
     return list(chosen.values())
 
@@ -179,8 +182,9 @@ def broken_gate(result: Any) -> str:
     if not isinstance(result, QuantitiesData):
         return ""
     with result.reader() as reader:
-        gate = reader.note("gate")
-    if gate is None or gate["passed"]:
+        notes = [reader.note(name) for name in GATES]
+    gate = next((note for note in notes if note is not None and not note["passed"]), None)
+    if gate is None:
         return ""
     fix = f" (fix: {gate['fix']})" if gate.get("fix") else ""
     return f"{gate.get('message') or gate['name']}{fix}"

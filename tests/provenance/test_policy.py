@@ -163,3 +163,9 @@ def test_declared_contacts_may_stand(tmp_path, code):
     check(tmp_path, metadata(authors=authors), identity())
     with pytest.raises(PrivacyFailure):
         check(tmp_path, metadata(), identity())
+
+
+def test_learning_is_as_closed_as_the_reference_and_the_potential_that_its_rounds_make():
+    assert stage_access("learning", {"reference": "closed"}) == "closed"
+    assert stage_access("learning", {"potential": "restricted"}) == "restricted"
+    assert stage_access("learning", {}) == "open"

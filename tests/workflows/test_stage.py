@@ -55,6 +55,7 @@ def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes
     assert names(dynamics={}, green_kubo={}) == [name for name in STAGE_NAMES if name != "learning"]
     learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
     assert names(**learning, until="potential") == ["structure", "learning", "reference", "potential"]
+    assert names(**learning, until="structure") == ["structure"]
     assert names(dynamics={}, until="phonons") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="dynamics") == [*MANDATORY[:5], "dynamics"]
     assert names(dynamics={}, until="potential") == ["structure", "reference", "potential"]

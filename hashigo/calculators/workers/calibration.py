@@ -34,6 +34,11 @@ MIN_FRAMES = 5
 MIN_ROWS = 8
 #: Rows of a bin of the factors, at least, and the largest number of bins.
 _BIN_ROWS, _BINS = 10, 6
+#: A force component below this vanishes by symmetry, and so does every prediction of it: it tells nothing, eV/Å.
+NO_FORCE = 1e-6
+#: Coverage of held-out forces by the members' spread, nominally 68.3 %, within which it is taken for calibrated; of
+#: held-out stresses it must be the lower one at least, dimensionless.
+CREDIBLE = (0.5, 0.85)
 #: How far the weights of the parts lie apart, in natural logarithms, where the rows do not tell.
 _APART = 5.0
 
@@ -138,8 +143,48 @@ def calibrate_committee(design: DesignMatrix, folds: Sequence[Indices], ridge: f
     if FORCE not in scales:
         return Calibration(scales, lacking=f"fewer than {MIN_ROWS} force components to calibrate on")
     forces = seen.kind == FORCE
-    epistemic = np.maximum(seen.parts[0, forces], np.finfo(float).tiny)
-    return Calibration(scales, float(_quantiles(np.abs(seen.errors[forces]) / epistemic)[0]))
+    return Calibration(scales, covering_factor(seen.errors[forces], seen.parts[0, forces]))
+
+
+def covering_factor(errors: Floats, spread: Floats) -> float:
+    """What a spread is multiplied with to cover 68.3 % of errors, dimensionless.
+
+    Args:
+        errors: reference minus prediction, shape (n_rows,), any unit.
+        spread: standard deviation of the members, shape (n_rows,), same unit.
+    """
+    return float(_quantiles(np.abs(errors) / np.maximum(spread, np.finfo(float).tiny))[0])
+
+
+def telling(kind: Indices, targets: Floats) -> NDArray[np.bool_]:
+    """Which rows tell of an uncertainty: all but forces that vanish by symmetry.
+
+    Args:
+        kind: ENERGY, FORCE or STRESS of each row, shape (n_rows,), dimensionless.
+        targets: reference values, shape (n_rows,), eV/atom, eV/Å or eV/Å^3.
+
+    Returns:
+        Shape (n_rows,), dimensionless.
+    """
+    return np.asarray((kind != FORCE) | (np.abs(targets) >= NO_FORCE))
+
+
+def why_not_credible(covered: Mapping[int, float]) -> str:
+    """Why the members' spread is not taken for calibrated; empty where it is.
+
+    Args:
+        covered: share of the errors of frames held out that it covers, by kind, dimensionless.
+    """
+    if FORCE not in covered:
+        return "no frame held out has forces to judge it by"
+    low, high = CREDIBLE
+    for kind, name, most in ((FORCE, "force", high), (STRESS, "stress", 1.0)):
+        share = covered.get(kind, low)
+        if not low <= share <= most:
+            return (
+                f"the members' spread covers {100 * share:.0f} % of the {name} components held out, not 68 %"
+            )
+    return ""
 
 
 def cross_fit(
@@ -177,6 +222,7 @@ def cross_fit(
         if members:
             committee = model.bootstrap(kinds, members, generator or np.random.default_rng(0))
         rows = design.rows(fold)
+        rows = rows[telling(design.kind[rows], design.targets[rows])]
         features = design.features[rows]
         errors.append(design.targets[rows] - model.predict(features))
         parts.append(model.parts(features, design.kind[rows], committee))

@@ -106,7 +106,8 @@ def run(job: Job) -> None:
             one.atoms.cell.array.copy(),
             one.atoms.positions,
             tuple(one.atoms.get_chemical_symbols()),
-            kind="strained" if one.source == "strained" else "displaced",
+            # Not "displaced": only small displacements of the ideal crystal are, from which force constants follow.
+            kind=one.source,
             origin=f"{one.source}, uncertainty {100 * one.uncertainty:.2g} %",
         )
         for one in chosen
@@ -263,10 +264,16 @@ def _vibrations(
         Atoms; shape (n_modes,), in ASE's units; shape (n_modes, n_atoms, 3), 1/sqrt(u).
     """
     lattice = build_lattice(structure, settings["supercell"])
+    fit = Fit(lattice, 2)
     dataset = random_dataset(
-        committee.mean, lattice, 4, float(settings["displacement"]), int(settings["seed"]), paired=True
+        committee.mean,
+        lattice,
+        fit.pairs_needed(),
+        float(settings["displacement"]),
+        int(settings["seed"]),
+        paired=True,
     )
-    constants = compact_fc_to_full_fc(lattice.primitive, Fit(lattice, 2).solve(dataset).second)
+    constants = compact_fc_to_full_fc(lattice.primitive, fit.solve(dataset).second)
     supercell = ideal_supercell(lattice)
     masses = np.repeat(supercell.get_masses(), 3)
     dynamical = constants.transpose(0, 2, 1, 3).reshape(len(masses), len(masses)) / np.sqrt(

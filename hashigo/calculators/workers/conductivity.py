@@ -86,8 +86,10 @@ def run(job: Job) -> None:
     else:
         result = compute(committee, cells, settings, structure, frames, job, polar)
     if result is not None:
-        moved = first_snapshots(cells.mean, settings)
-        outside = departure(job.inputs, committee, moved, "the displaced supercell")
+        outside = None
+        if settings["force_constants"] == "potential":
+            moved = first_snapshots(cells.mean, settings)
+            outside = departure(job.inputs, committee, moved, "the displaced supercell")
         write(job.output, result, settings, TASK_VERSION, outside)
 
 

@@ -256,9 +256,8 @@ def write(job: Job, result: Elasticity, outside: Departure | None = None) -> Non
         kept = {} if result.cell_relaxed else {"cell_kept": WHY}
         writer.note("relaxed", {"symbols": mean.get_chemical_symbols(), **kept})
         writer.note("born_stability", _stability_note(result))
-        if outside is None:
-            _write_gate(writer, result)
-        else:
+        _write_gate(writer, result)
+        if outside is not None:
             outside.write(writer)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +141,22 @@ def largest_strain(atoms: Atoms, cell: Floats, count: int) -> float | None:
         count: number of its atoms.
 
     Returns:
-        Largest |eigenvalue| of U - 1 of the polar decomposition, dimensionless; None where the structure is no repeat.
+        Largest |eigenvalue| of U - 1 of the polar decomposition, dimensionless, for the repeat of as many cells that is
+        strained least; None where the structure is no repeat.
     """
-    repeats = np.rint(atoms.cell.array @ np.linalg.inv(cell))
-    if not len(atoms) or round(abs(np.linalg.det(repeats))) * count != len(atoms):
+    if not len(atoms):
         return None
-    gradient = np.linalg.solve(repeats @ cell, atoms.cell.array)
-    return float(np.abs(np.linalg.svd(gradient, compute_uv=False) - 1).max())
+    # Rounding up or down: in a large cell that is strained the nearest whole number may be that of another repeat.
+    swollen = (atoms.get_volume() * count / (len(atoms) * abs(np.linalg.det(cell)))) ** (1 / 3)
+    relative = atoms.cell.array @ np.linalg.inv(cell) / np.array([1.0, swollen])[:, None, None]
+    ways = np.array(list(product((0, 1), repeat=9))).reshape(-1, 3, 3)
+    repeats = (np.floor(relative[:, None]) + ways).reshape(-1, 3, 3)
+    fitting = repeats[np.rint(np.abs(np.linalg.det(repeats))) * count == len(atoms)]
+    if not len(fitting):
+        return None
+    gradients = np.linalg.solve(fitting @ cell, np.broadcast_to(atoms.cell.array, fitting.shape))
+    strains = np.abs(np.linalg.svd(gradients, compute_uv=False) - 1).max(axis=1)
+    return float(strains.min())
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ class Departure:
 
     def write(self, writer: ResultWriter) -> None:
         """Write the gate and the frames that should be labelled."""
-        write_outside(writer, self.structures, self.found, self.what)
+        write_outside(writer, self.structures, self.found, self.what, note=GATE)
 
 
 def departure(
@@ -188,7 +198,7 @@ def departure(
 
 
 def write_outside(
-    writer: ResultWriter, structures: Sequence[Atoms], found: Sequence[Excess], what: str
+    writer: ResultWriter, structures: Sequence[Atoms], found: Sequence[Excess], what: str, note: str = "gate"
 ) -> None:
     """Write the gate of the region, and the structures outside it as the frames that should be labelled.
 
@@ -197,6 +207,7 @@ def write_outside(
         structures: that were judged; lengths in Å.
         found: of `TrainedRegion.judge`.
         what: where the structures are from, e.g. "molecular dynamics at 3000 K".
+        note: where the gate stands, one of `results.GATES`; beside a gate of the stage's own another.
     """
     message = (
         f"{what} leaves the region in which the potential was trained: {found[0].sentence}" if found else ""
@@ -205,6 +216,7 @@ def write_outside(
         GATE,
         message,
         fix="label the frames of to_label.h5, beside the report, with the reference's engine and train on them too",
+        note=note,
         frames=len(found),
     )
     for place, one in enumerate(found):

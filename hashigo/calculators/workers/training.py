@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
-from hashigo.calculators.workers.calibration import Calibration, calibrate_committee
+from hashigo.calculators.workers.calibration import NO_FORCE, Calibration, calibrate_committee
 from hashigo.calculators.workers.extrapolation import trained_region
 from hashigo.calculators.workers.fitting import (
     FORCE,
@@ -37,8 +37,6 @@ Floats = NDArray[np.float64]
 
 #: Folds of the cross-validation that chooses the ridge penalty.
 FOLDS = 5
-#: Root-mean-square force that is none, eV/Å.
-NO_FORCE = 1e-6
 
 #: Parameters of a polynomial potential, and their defaults; lengths in Å, errors in eV/Å, energies in eV.
 DEFAULTS: dict[str, Any] = {

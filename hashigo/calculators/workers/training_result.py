@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.results import ResultWriter
-from hashigo.calculators.workers.calibration import LEVELS, coverage, summary
+from hashigo.calculators.workers.calibration import LEVELS, coverage, summary, telling, why_not_credible
 from hashigo.calculators.workers.extrapolation import TrainedRegion
 from hashigo.calculators.workers.fitting import ENERGY, FORCE, RIDGES, SCALES, STRESS
 from hashigo.calculators.workers.polynomial import pack_text, polynomial_text
@@ -30,9 +30,6 @@ PARITY = {
     FORCE: ("forces", "force_error", "eV/Å", 1.0),
     STRESS: ("stress", "stress_error", "GPa", 1 / GPa),
 }
-
-#: Coverage of held-out forces by intervals of 68.3 %, within which the calibration is taken for good, dimensionless.
-CREDIBLE = (0.55, 0.80)
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,8 @@ def calibration_note(training: Training) -> dict[str, Any]:
     """
     judged = {PARITY[kind][0]: _judged(training, kind) for kind in PARITY}
     found = {name: one for name, one in judged.items() if one is not None}
-    lacking = training.calibration.lacking
-    forces = found.get("forces")
-    if not lacking and forces is None:
-        lacking = "no frame held out has forces to judge it by"
-    elif not lacking and forces is not None and not CREDIBLE[0] <= forces["coverage"][0] <= CREDIBLE[1]:
-        share = forces["coverage"][0]
-        lacking = f"intervals of 68 % cover {100 * share:.0f} % of the force components held out"
+    covered = {kind: one["members_68"] for kind in PARITY if (one := judged[PARITY[kind][0]]) is not None}
+    lacking = training.calibration.lacking or why_not_credible(covered)
     return {
         "calibrated": not lacking,
         "lacking": lacking,
@@ -116,12 +108,16 @@ def calibration_note(training: Training) -> dict[str, Any]:
 
 
 def _judged(training: Training, kind: int) -> dict[str, Any] | None:
-    errors = training.errors(training.test, kind)
-    if not len(errors):
+    design, rows = training.design, training.design.rows(training.test, kind)
+    told = telling(design.kind[rows], design.targets[rows])
+    if not told.any():
         return None
-    widths = training.half_widths(training.test, kind)
+    errors = training.errors(training.test, kind)[told]
+    widths = training.half_widths(training.test, kind)[:, told]
+    votes = design.features[rows[told]] @ training.members.T
     found = coverage(errors, widths, widths[0])
     return {
+        "members_68": float(np.mean(np.abs(errors) <= votes.std(axis=1, ddof=1))),
         "rows": len(errors),
         "coverage": found["all"],
         "terciles_68": found["groups"],

@@ -11,10 +11,13 @@ from hashigo.calculators.workers.calibration import (
     calibrate,
     constant_width,
     coverage,
+    covering_factor,
     cross_fit,
     summary,
+    telling,
+    why_not_credible,
 )
-from hashigo.calculators.workers.fitting import ENERGY, FORCE, DesignMatrix
+from hashigo.calculators.workers.fitting import ENERGY, FORCE, STRESS, DesignMatrix
 from hashigo.calculators.workers.uncertainty import LinearPosterior
 from hashigo.errors import InputError
 
@@ -166,3 +169,31 @@ def test_a_kind_with_too_few_rows_is_not_calibrated() -> None:
 def test_too_few_frames_are_named(folds) -> None:
     with pytest.raises(InputError, match=r"cannot be calibrated on \d+ training frames in \d folds"):
         cross_fit(gaussian(20), folds, 1e-8)
+
+
+def test_forces_that_vanish_by_symmetry_tell_nothing() -> None:
+    kind = np.array([FORCE, FORCE, ENERGY, STRESS])
+    assert telling(kind, np.array([1e-9, 0.1, 0.0, 0.0])).tolist() == [False, True, True, True]
+
+
+def test_the_covering_factor_makes_a_spread_cover_its_share() -> None:
+    generator = np.random.default_rng(0)
+    spread = generator.uniform(1, 3, 4000)
+    errors = 2.5 * spread * generator.normal(size=4000)
+    assert covering_factor(errors, spread) == pytest.approx(2.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("covered", "lacking"),
+    [
+        ({FORCE: 0.68, STRESS: 0.95}, ""),
+        ({FORCE: 0.51, STRESS: 0.51}, ""),
+        ({FORCE: 0.45}, "covers 45 % of the force components"),
+        ({FORCE: 0.95}, "covers 95 % of the force components"),
+        ({FORCE: 0.68, STRESS: 0.3}, "covers 30 % of the stress components"),
+        ({STRESS: 0.68}, "no frame held out has forces"),
+    ],
+)
+def test_the_members_spread_is_judged_on_frames_held_out(covered: dict[int, float], lacking: str) -> None:
+    assert lacking in why_not_credible(covered)
+    assert bool(why_not_credible(covered)) is bool(lacking)

@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 
 from hashigo.calculators.frames import read_frames, write_frames
 from hashigo.calculators.workers import candidates
 from hashigo.calculators.workers.candidates import Candidate, alike, distance
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import write_structure
+from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, random_dataset
 from hashigo.calculators.workers.polynomial import load_committee
+from hashigo.calculators.workers.potential import AseModel
 from hashigo.errors import InputError
 
 QUICK = {
@@ -35,8 +38,10 @@ def test_frames_are_chosen_of_every_source_and_the_same_again(
     task = job(tmp_path, diamond, tersoff_potential, tersoff_frames)
     candidates.run(task)
     chosen = read_frames(task.output)
-    assert [frame.kind for frame in chosen] == ["displaced"] * 3 + ["strained"] * 2
-    assert {frame.origin.split(",")[0] for frame in chosen} == set(QUICK["sources"])
+    # None is "displaced": these are not small displacements, from which force constants follow.
+    assert sorted(frame.kind for frame in chosen[:3]) == ["dynamics", "thermal", "vibrations"]
+    assert [frame.kind for frame in chosen[3:]] == ["strained"] * 2
+    assert all("uncertainty" in frame.origin for frame in chosen)
     assert all(frame.energy is None and frame.forces is None for frame in chosen)
     first = [frame.identity for frame in chosen]
     candidates.run(task)
@@ -112,3 +117,34 @@ def test_strange_settings_are_told(parameters: dict, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         candidates.check_settings(parameters)
     assert caught.value.fix
+
+
+def test_a_crystal_of_low_symmetry_gets_as_many_snapshots_as_its_force_constants_need() -> None:
+    # Four atoms without symmetry: each force constant is its own.
+    generator = np.random.default_rng(0)
+    cell = np.diag([4.0, 4.6, 5.3]) + generator.uniform(-0.2, 0.2, (3, 3))
+    atoms = Atoms("Ar4", cell=cell, scaled_positions=generator.uniform(size=(4, 3)), pbc=True)
+    lattice = build_lattice(atoms, [1, 1, 1])
+    fit = Fit(lattice, 2)
+    count = fit.pairs_needed()
+    assert count > 4
+    harmonic = AseModel(Hookean(len(lattice.supercell)), ["Ar"])
+    dataset = random_dataset(harmonic, lattice, count, 0.01, 0, paired=True)
+    assert fit.snapshots_needed(dataset) <= count
+
+
+class Hookean(Calculator):
+    """Atoms that are bound to where they were first seen, by 1 eV/Å^2."""
+
+    implemented_properties = ["energy", "forces", "stress"]
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.origin: np.ndarray | None = None
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        if self.origin is None:
+            self.origin = atoms.positions.copy()
+        forces = self.origin - atoms.positions
+        self.results = {"energy": 0.5 * np.sum(forces**2), "forces": forces, "stress": np.zeros(6)}

@@ -116,3 +116,27 @@ def test_members_of_the_bootstrap_scatter_as_the_posterior_and_come_from_the_see
     features, kind = design.features[rows], design.kind[rows]
     ratio = model.parts(features, kind, first)[0] / model.parts(features, kind)[0]
     assert np.median(ratio) == pytest.approx(1.0, rel=0.2)
+
+
+def test_kinds_of_unequal_noise_each_count_with_their_own() -> None:
+    # The coefficients scatter over new noise as their draws do, also where few rows are much noisier than the others.
+    features = np.random.default_rng(0).normal(size=(120, 3))
+    kinds = np.where(np.arange(120) % ROWS == 0, ENERGY, FORCE)
+    noise = np.where(kinds == ENERGY, 5.0, 0.1)
+    features[kinds == FORCE, 2] = 0.0  # what the energies alone tell
+    coefficients, drawn = [], []
+    for seed in range(300):
+        targets = features @ [1.0, -1.0, 2.0] + noise * np.random.default_rng([9, seed]).normal(size=120)
+        design = DesignMatrix(features, targets, np.ones(120), np.arange(120) // ROWS, kinds)
+        model = LinearPosterior(design, range(20), 1e-10)
+        coefficients.append(model.coefficients)
+        drawn.append(model.draw(50, np.random.default_rng(seed)).std(axis=0, ddof=1))
+    scatter = np.std(coefficients, axis=0)
+    np.testing.assert_allclose(np.mean(drawn, axis=0), scatter, rtol=0.2)
+
+
+def test_draws_lie_as_far_from_the_mean_as_they_are_told() -> None:
+    design, _ = gaussian(20, 0.1)
+    model = LinearPosterior(design, range(20), 1e-10)
+    near, far = (model.draw(40, np.random.default_rng(3), factor) for factor in (1.0, 2.5))
+    np.testing.assert_allclose(far - model.coefficients, 2.5 * (near - model.coefficients), rtol=1e-9)

@@ -175,6 +175,10 @@ class Fit:
             return 2 * -(-max(self._unknowns) // equations)
         return -(-sum(self._unknowns) // equations)
 
+    def pairs_needed(self) -> int:
+        """Least number of snapshots in pairs of opposite displacements, twice as many equations as unknowns; count."""
+        return 2 * -(-2 * max(self._unknowns) // (3 * len(self._symbols)))
+
     def serves(self, lattice: Phonopy) -> bool:
         """Whether the basis is that of another lattice too: same sites and same Cartesian rotations."""
         rotations = _cartesian_rotations(lattice)

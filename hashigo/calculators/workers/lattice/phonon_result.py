@@ -92,9 +92,8 @@ def write(path: Path, result: Result, task_version: int, outside: Departure | No
         positions, labels = result.path.ticks(result.mean.distance)
         writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
         writer.note("polar", polar_note(result.polar, result.structure.get_chemical_symbols()))
-        if outside is None:
-            _write_gate(writer, result)
-        else:
+        _write_gate(writer, result)
+        if outside is not None:
             outside.write(writer)
         if isinstance(result.reference, str):
             writer.note("comparison", {"skipped": result.reference})

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
+from hashigo.calculators.workers.calibration import NO_FORCE
 from hashigo.calculators.workers.fitting import FORCE, atomic_energies
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.models.optimise import diverged
 from hashigo.calculators.workers.models.rows import Rows, rows_of
 from hashigo.calculators.workers.models.writing import Trained, write
 from hashigo.calculators.workers.resampling import Indices, resample, split
-from hashigo.calculators.workers.training import NO_FORCE
 from hashigo.calculators.workers.training_inputs import COMMON, complete_section, usable_frames
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from hashigo.calculators.workers.calibration import (
     CrossFit,
     Scale,
     calibrate,
-    constant_width,
     coverage,
+    covering_factor,
     summary,
+    telling,
+    why_not_credible,
 )
 from hashigo.calculators.workers.extrapolation import trained_region
 from hashigo.calculators.workers.fitting import FORCE
@@ -29,7 +31,7 @@ from hashigo.calculators.workers.models import Kind
 from hashigo.calculators.workers.models.rows import Rows
 from hashigo.calculators.workers.resampling import Indices, groups, split
 from hashigo.calculators.workers.training import TASK_VERSION
-from hashigo.calculators.workers.training_result import CREDIBLE, PARITY, write_gate
+from hashigo.calculators.workers.training_result import PARITY, write_gate
 
 Floats = NDArray[np.float64]
 
@@ -117,32 +119,34 @@ def spread_of(trained: Trained, seed: int) -> Spread | None:
     kinds = [trained.frames[index].kind for index in trained.test]
     scaled, judging = (trained.test[half] for half in split(kinds, 0.5, np.random.default_rng(seed)))
     forces = rows.of(scaled, FORCE)
-    if len(forces) < MIN_ROWS or not len(rows.of(judging, FORCE)):
+    if np.sum(telling(rows.kind[forces], rows.targets[forces])) < MIN_ROWS or not len(
+        rows.of(judging, FORCE)
+    ):
         return Spread(
             {}, 1.0, parts, {}, "too few held-out frames to scale it on some and judge it on others"
         )
-    first = np.isin(rows.frame, scaled)
+    told = telling(rows.kind, rows.targets)
+    first = np.isin(rows.frame, scaled) & told
     errors = rows.targets - rows.mean
+    own_forces = forces[told[forces]]
+    member_factor = covering_factor(errors[own_forces], parts[0, own_forces])
     scales = calibrate(CrossFit(rows.kind[first], errors[first], parts[:, first]))
     judged: dict[int, dict[str, Any]] = {}
     for kind, scale in scales.items():
         where = rows.of(judging, kind)
+        where = where[told[where]]
         if len(where):
             own = parts[:, where]
             found = coverage(errors[where], scale.half_widths(own), scale.spread(own))
             judged[kind] = {
                 "rows": len(where),
+                "members_68": float(np.mean(np.abs(errors[where]) <= member_factor * parts[0, where])),
                 "coverage": found["all"],
                 "terciles_68": found["groups"],
                 "scaled": True,
             }
-    share = judged[FORCE]["coverage"][0]
-    credible = CREDIBLE[0] <= share <= CREDIBLE[1]
-    lacking = (
-        "" if credible else f"intervals of 68 % cover {100 * share:.0f} % of the force components held out"
-    )
-    ratios = errors[forces] / np.maximum(parts[0, forces], np.finfo(float).tiny)
-    return Spread(scales, float(constant_width(ratios)[0]), parts, judged, lacking)
+    lacking = why_not_credible({kind: one["members_68"] for kind, one in judged.items()})
+    return Spread(scales, member_factor, parts, judged, lacking)
 
 
 def write(
