@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,8 @@ NO_FORCE = 1e-6
 #: Coverage of held-out forces by the members' spread, nominally 68.3 %, within which it is taken for calibrated; of
 #: held-out stresses it must be the lower one at least, dimensionless.
 CREDIBLE = (0.5, 0.85)
+#: Stress components held out, at least, to judge by: five frames.
+MIN_STRESSES = 30
 #: How far the weights of the parts lie apart, in natural logarithms, where the rows do not tell.
 _APART = 5.0
 
@@ -169,17 +172,20 @@ def telling(kind: Indices, targets: Floats) -> NDArray[np.bool_]:
     return np.asarray((kind != FORCE) | (np.abs(targets) >= NO_FORCE))
 
 
-def why_not_credible(covered: Mapping[int, float]) -> str:
+def why_not_credible(judged: Mapping[int, Mapping[str, Any]]) -> str:
     """Why the members' spread is not taken for calibrated; empty where it is.
 
     Args:
-        covered: share of the errors of frames held out that it covers, by kind, dimensionless.
+        judged: by kind: "members_68", share of the errors of frames held out that it covers, of how many "rows".
     """
-    if FORCE not in covered:
+    if FORCE not in judged:
         return "no frame held out has forces to judge it by"
     low, high = CREDIBLE
-    for kind, name, most in ((FORCE, "force", high), (STRESS, "stress", 1.0)):
-        share = covered.get(kind, low)
+    for kind, name, most, rows in ((FORCE, "force", high, 1), (STRESS, "stress", 1.0, MIN_STRESSES)):
+        found = judged.get(kind)
+        if found is None or found["rows"] < rows:
+            continue
+        share = found["members_68"]
         if not low <= share <= most:
             return (
                 f"the members' spread covers {100 * share:.0f} % of the {name} components held out, not 68 %"

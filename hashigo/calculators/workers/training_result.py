@@ -91,10 +91,8 @@ def calibration_note(training: Training) -> dict[str, Any]:
     Args:
         training: the committee.
     """
-    judged = {PARITY[kind][0]: _judged(training, kind) for kind in PARITY}
-    found = {name: one for name, one in judged.items() if one is not None}
-    covered = {kind: one["members_68"] for kind in PARITY if (one := judged[PARITY[kind][0]]) is not None}
-    lacking = training.calibration.lacking or why_not_credible(covered)
+    judged = {kind: one for kind in PARITY if (one := _judged(training, kind)) is not None}
+    lacking = training.calibration.lacking or why_not_credible(judged)
     return {
         "calibrated": not lacking,
         "lacking": lacking,
@@ -103,7 +101,7 @@ def calibration_note(training: Training) -> dict[str, Any]:
         "member_factor": training.calibration.factor,
         "levels": list(LEVELS),
         "scales": summary(training.calibration.scales),
-        "held_out": found,
+        "held_out": {PARITY[kind][0]: one for kind, one in judged.items()},
     }
 
 

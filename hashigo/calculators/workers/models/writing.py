@@ -145,7 +145,7 @@ def spread_of(trained: Trained, seed: int) -> Spread | None:
                 "terciles_68": found["groups"],
                 "scaled": True,
             }
-    lacking = why_not_credible({kind: one["members_68"] for kind, one in judged.items()})
+    lacking = why_not_credible(judged)
     return Spread(scales, member_factor, parts, judged, lacking)
 
 
