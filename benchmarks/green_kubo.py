@@ -25,7 +25,7 @@ from hashigo.calculators.engines.tersoff import SILICON
 from hashigo.calculators.engines.tersoff_flux import forces
 from hashigo.calculators.workers.dynamics.green_kubo import GreenKubo, green_kubo
 from hashigo.calculators.workers.dynamics.lammps import pair_of, sample
-from hashigo.calculators.workers.dynamics.schedule import FluxSeries, Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule, FluxSeries
 
 LATTICE_CONSTANT = 5.432  # Å
 #: Conventional over primitive lattice vectors of diamond.
@@ -72,7 +72,7 @@ def trajectories(repeat: int, options: argparse.Namespace) -> list[FluxSeries]:
     """Heat flux of every seed in a cell of so many conventional ones along each edge."""
     engine = get_engine("tersoff")
     pair = pair_of(engine, engine.complete({}))
-    schedule = Schedule(
+    schedule = FluxSchedule(
         temperature=options.temperature,
         timestep=options.timestep,
         equilibration=20.0,

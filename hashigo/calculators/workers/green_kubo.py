@@ -14,7 +14,7 @@ from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.dynamics.green_kubo import GreenKubo, green_kubo
 from hashigo.calculators.workers.dynamics.lammps import pair_of, sample
-from hashigo.calculators.workers.dynamics.schedule import FluxSeries, Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule, FluxSeries
 from hashigo.calculators.workers.frame_store import clean
 from hashigo.calculators.workers.job import Job, PartialResult
 from hashigo.calculators.workers.lattice.crystal import point_group, read_structure
@@ -144,9 +144,9 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _schedule(settings: Mapping[str, Any], temperature: float) -> Schedule:
+def _schedule(settings: Mapping[str, Any], temperature: float) -> FluxSchedule:
     times = {name: float(settings[name]) for name in ("timestep", "equilibration", "duration", "interval")}
-    return Schedule(temperature=temperature, **times)
+    return FluxSchedule(temperature=temperature, **times)
 
 
 def relaxed_cell(structure: Atoms, engine: Mapping[str, Any]) -> Atoms:
@@ -199,6 +199,7 @@ def _own(
                 job.program,
                 progress,
                 lambda: stop.reason,
+                TASK_VERSION,
             )
         except PartialResult:
             return done, stop.reason

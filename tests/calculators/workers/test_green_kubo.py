@@ -63,6 +63,7 @@ def test_a_job_that_was_ended_goes_on(tmp_path, require_program, monkeypatch):
     def ended(*arguments, **named):
         if len(done) == 1:
             signal.raise_signal(signal.SIGUSR1)
+        assert arguments[-1] == green_kubo.TASK_VERSION
         done.append(None)
         return sample(*arguments, **named)
 

@@ -17,10 +17,12 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms
@@ -29,7 +31,7 @@ from numpy.typing import NDArray
 from hashigo.calculators.engines import Engine
 from hashigo.calculators.engines.lammps_pair import LammpsPair
 from hashigo.calculators.workers.dynamics import lammps_files as files
-from hashigo.calculators.workers.dynamics.schedule import FluxSeries, Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule, FluxSeries
 from hashigo.calculators.workers.evaluation import free_command
 from hashigo.calculators.workers.job import NotWritten, PartialResult
 from hashigo.errors import InputError, MissingComponent, WorkerError
@@ -96,12 +98,13 @@ def pair_of(engine: Engine, settings: Mapping[str, Any]) -> LammpsPair:
 def sample(
     atoms: Atoms,
     pair: LammpsPair,
-    schedule: Schedule,
+    schedule: FluxSchedule,
     seed: int,
     folder: Path,
     program: Sequence[str] = (),
     progress: Callable[[float, float], None] = lambda done, total: None,
     stopped: Callable[[], str] = lambda: "",
+    version: int = 0,
 ) -> FluxSeries:
     """Run one trajectory, or what is left of it, and return its heat flux.
 
@@ -114,6 +117,7 @@ def sample(
         program: command line of LAMMPS, empty to look for it.
         progress: told the segments done, dimensionless, and all of them.
         stopped: why to stop, "" to go on; asked all the time.
+        version: number of the task's version; what another one has kept is not taken up.
 
     Raises:
         InputError: when the cell is not orthogonal.
@@ -122,7 +126,7 @@ def sample(
         PartialResult: when it was stopped; segments that are finished are kept.
         NotWritten: when the disk is full.
     """
-    run = _Trajectory(atoms, pair, schedule, seed, Path(folder), find_program(program), stopped)
+    run = _Trajectory(atoms, pair, schedule, seed, Path(folder), find_program(program), stopped, version)
     try:
         with run.reserved():
             while run.done < schedule.segments:
@@ -147,18 +151,18 @@ class _Trajectory:
     """The trajectory of one seed: its folder, and what is finished."""
 
     def __init__(
-        self, atoms: Atoms, pair: LammpsPair, schedule: Schedule, seed: int, folder: Path,
-        program: tuple[str, ...], stopped: Callable[[], str],
+        self, atoms: Atoms, pair: LammpsPair, schedule: FluxSchedule, seed: int, folder: Path,
+        program: tuple[str, ...], stopped: Callable[[], str], version: int,
     ) -> None:  # fmt: skip
         files.check_cell(atoms)
         if seed < 1:
             raise InputError(f"seed {seed} of a trajectory by LAMMPS: it must be 1 or more")
         self._atoms, self._pair, self._schedule, self._seed = atoms, pair, schedule, seed
         self._program, self._stopped = program, stopped
-        # Another potential, structure or schedule has another folder; only the duration may grow.
+        # Another version, potential, structure or schedule has another folder; only the duration may grow.
         told = {name: float(value) for name, value in vars(schedule).items() if name != "duration"}
         told["segment"] = float(schedule.segment_steps)
-        text = json.dumps([pair.signature(), told, files.data_text(atoms, pair)], sort_keys=True)
+        text = json.dumps([version, pair.signature(), told, files.data_text(atoms, pair)], sort_keys=True)
         self._folder = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-seed-{seed}"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._kept = self._folder / "flux.npz"
@@ -176,11 +180,15 @@ class _Trajectory:
                     f"another job runs the trajectory of seed {self._seed} at this moment",
                     fix="wait until it has ended; what it has finished is found then",
                 ) from None
-            if self._kept.is_file():
-                with np.load(self._kept) as kept:
-                    self._parts = {name: kept[name] for name in self._parts}
-                    self.done = int(kept["done"])
+            self._read_kept()
             yield
+
+    def _read_kept(self) -> None:
+        """Take up what is finished; a file that a crash has cut counts as none."""
+        with suppress(OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+            with np.load(self._kept) as kept:
+                parts, done = {name: kept[name] for name in self._parts}, int(kept["done"])
+            self._parts, self.done = parts, done
 
     def advance(self) -> None:
         """Run the next segment and keep its result."""
@@ -198,7 +206,10 @@ class _Trajectory:
             self._take()
         self.done += 1
         part = self._kept.with_name("part.npz")
-        np.savez(part, done=self.done, flux=self._parts["flux"], thermo=self._parts["thermo"])
+        with part.open("wb") as file:
+            np.savez(file, done=self.done, flux=self._parts["flux"], thermo=self._parts["thermo"])
+            file.flush()
+            os.fsync(file.fileno())  # before the restart file that it could be computed from goes
         part.replace(self._kept)
         files.restart(self._folder, self.done - 1).unlink(missing_ok=True)
 

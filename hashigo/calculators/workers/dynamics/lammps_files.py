@@ -12,7 +12,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.engines.lammps_pair import LammpsPair
-from hashigo.calculators.workers.dynamics.schedule import Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule
 from hashigo.errors import InputError, WorkerError
 
 Floats = NDArray[np.float64]
@@ -86,7 +86,7 @@ def _potential(pair: LammpsPair) -> list[str]:
     ]
 
 
-def _output(schedule: Schedule) -> list[str]:
+def _output(schedule: FluxSchedule) -> list[str]:
     return [
         f"timestep {schedule.timestep / 1000!r}",
         f"thermo {_THERMO * schedule.every}",
@@ -95,7 +95,7 @@ def _output(schedule: Schedule) -> list[str]:
     ]
 
 
-def equilibration(pair: LammpsPair, schedule: Schedule, seed: int) -> list[str]:
+def equilibration(pair: LammpsPair, schedule: FluxSchedule, seed: int) -> list[str]:
     """Script of the thermostat; it ends with a momentum of zero and the first restart file.
 
     Args:
@@ -117,7 +117,7 @@ def equilibration(pair: LammpsPair, schedule: Schedule, seed: int) -> list[str]:
     ]
 
 
-def segment(pair: LammpsPair, schedule: Schedule, number: int) -> list[str]:
+def segment(pair: LammpsPair, schedule: FluxSchedule, number: int) -> list[str]:
     """Script of a segment at constant energy, from one restart file to the next.
 
     Args:
@@ -136,14 +136,14 @@ def segment(pair: LammpsPair, schedule: Schedule, number: int) -> list[str]:
     ]
 
 
-def _snapshots(schedule: Schedule) -> list[str]:
+def _snapshots(schedule: FluxSchedule) -> list[str]:
     return [
         f"dump frames all custom {schedule.every} {SNAPSHOTS} id x y z vx vy vz",
         "dump_modify frames sort id",
     ]
 
 
-def flux_of_pairs(schedule: Schedule) -> list[str]:
+def flux_of_pairs(schedule: FluxSchedule) -> list[str]:
     """Lines that have LAMMPS compute the heat flux itself: right for pairs, wrong for more (see `LammpsPair`).
 
     Args:

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class FluxSchedule:
     """How a trajectory is run.
 
     Attributes:

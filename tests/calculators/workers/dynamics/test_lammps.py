@@ -19,13 +19,13 @@ from hashigo.calculators.engines import Workspace, get_engine
 from hashigo.calculators.engines.tersoff_flux import KINETIC
 from hashigo.calculators.workers.dynamics import lammps_files as files
 from hashigo.calculators.workers.dynamics.lammps import find_program, pair_of, sample
-from hashigo.calculators.workers.dynamics.schedule import Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule
 from hashigo.calculators.workers.job import NotWritten
 from hashigo.errors import WorkerError
 
 CASES = {"tersoff": ("Si", "diamond", 5.432, 2), "lennard_jones": ("Ar", "fcc", 5.3, 4)}
 
-SHORT = Schedule(
+SHORT = FluxSchedule(
     temperature=300.0,
     timestep=1.0,
     equilibration=0.05,
@@ -138,9 +138,9 @@ def test_lammps_ends_with_the_worker(tmp_path):
     code = (
         "from ase.build import bulk; from pathlib import Path; from hashigo.calculators.engines import get_engine\n"
         "from hashigo.calculators.workers.dynamics.lammps import pair_of, sample\n"
-        "from hashigo.calculators.workers.dynamics.schedule import Schedule\n"
+        "from hashigo.calculators.workers.dynamics.schedule import FluxSchedule\n"
         "sample(bulk('Si', 'diamond', 5.432, cubic=True) * 2, pair_of(get_engine('tersoff'), {}),"
-        f" Schedule(300.0, equilibration=1e4), 1, Path({str(tmp_path)!r}))\n"
+        f" FluxSchedule(300.0, equilibration=1e4), 1, Path({str(tmp_path)!r}))\n"
     )
     worker = subprocess.Popen([sys.executable, "-c", code])
     try:
@@ -189,6 +189,18 @@ def test_two_jobs_do_not_write_one_trajectory_and_a_full_disk_is_told(tmp_path, 
         with pytest.raises(NotWritten, match="seed 1 by LAMMPS cannot be written: No space left"):
             sample(atoms, pair, SHORT, 1, tmp_path)
     assert len(sample(atoms, pair, SHORT, 1, tmp_path).flux) == 40
+
+
+def test_what_a_crash_has_cut_and_what_another_version_kept_is_computed_anew(tmp_path):
+    pair, atoms, short = engine_pair("tersoff"), supercell("tersoff"), replace(SHORT, duration=0.1)
+    whole = sample(atoms, pair, short, 1, tmp_path, version=1)
+    (kept,) = tmp_path.glob("*/flux.npz")
+    content = kept.read_bytes()
+    for cut in (b"", content[: len(content) // 2], content[10:]):
+        kept.write_bytes(cut)
+        assert np.array_equal(sample(atoms, pair, short, 1, tmp_path, version=1).flux, whole.flux)
+    sample(atoms, pair, short, 1, tmp_path, version=2)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_step_too_long_is_told(tmp_path):

@@ -10,10 +10,10 @@ from ase.build import bulk
 from hashigo.calculators.engines import get_engine
 from hashigo.calculators.workers.dynamics import lammps_files as files
 from hashigo.calculators.workers.dynamics.lammps import find_program, pair_of
-from hashigo.calculators.workers.dynamics.schedule import Schedule
+from hashigo.calculators.workers.dynamics.schedule import FluxSchedule
 from hashigo.errors import InputError, MissingComponent, WorkerError
 
-SCHEDULE = Schedule(temperature=1000.0, timestep=1.5, equilibration=20, duration=500, interval=12)
+SCHEDULE = FluxSchedule(temperature=1000.0, timestep=1.5, equilibration=20, duration=500, interval=12)
 
 
 def tersoff():
