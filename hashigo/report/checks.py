@@ -56,7 +56,7 @@ _NAMES = {
     "held_out_error": "force error of the potential on held-out frames",
     "born_stability": "Born stability of the crystal",
     "imaginary_mode": "no imaginary phonon at a commensurate wave vector",
-    "trained_region": "molecular dynamics within the region in which the potential was trained",
+    "trained_region": "structures within the region in which the potential was trained",
     "voigt_reuss_bounds": "effective tensors between Voigt's and Reuss's of the sample",
 }
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.workers.dynamics.h5md import CREATOR
 from hashigo.calculators.workers.extrapolation import frames_to_label
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
@@ -127,7 +128,8 @@ def write_outputs(node: Any, folder: Path) -> Path:
 
     Args:
         node: the run, finished or not; what it has is written.
-        folder: made where it does not exist; files of an earlier run in it are replaced.
+        folder: made where it does not exist; files of an earlier run in it are replaced, but for configurations to be
+            labelled, which stay until there are others.
 
     Returns:
         The report.
@@ -147,9 +149,8 @@ def write_outputs(node: Any, folder: Path) -> Path:
     outside = [frame for data in stage_results(node).values() for frame in _to_label(data)]
     if outside:
         folder.mkdir(parents=True, exist_ok=True)
-        write_frames(folder / TO_LABEL, outside, {"engine": "", "first_principles": False})
-    else:
-        (folder / TO_LABEL).unlink(missing_ok=True)
+        write_frames(folder / TO_LABEL, outside, {})
+    # Where there are none, those of an earlier run stay: its user was told to label them.
     if "mesoscale" in found:
         _write(folder / FIELDS, found["mesoscale"].get_content(mode="rb"))
     else:
@@ -166,7 +167,7 @@ def _to_label(data: Any) -> list[Frame]:
 
 
 def write_trajectories(results: Sequence[Any], folder: Path) -> None:
-    """Write each trajectory as an H5MD file of its own, in place of those of an earlier run.
+    """Write each trajectory as an H5MD file of its own, in place of those of an earlier run; other programs' stay.
 
     Args:
         results: node of the stage of dynamics; empty where it has not run.
@@ -176,7 +177,8 @@ def write_trajectories(results: Sequence[Any], folder: Path) -> None:
         InputError: when a file cannot be written.
     """
     for path in folder.glob("trajectory-*.h5md"):
-        path.unlink()
+        if _is_ours(path):
+            path.unlink()
     for result in results:
         with result.reader() as reader:
             for name, group in reader.file.get("trajectories", {}).items():
@@ -185,6 +187,15 @@ def write_trajectories(results: Sequence[Any], folder: Path) -> None:
                     for key in group:
                         group.copy(key, file)
                 _write(folder / f"trajectory-{name}.h5md", stream.getvalue())
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a trajectory that Hashigo wrote."""
+    try:
+        with h5py.File(path) as file:
+            return bool(file["h5md/creator"].attrs.get("name") == CREATOR)
+    except (OSError, KeyError):  # no HDF5, or no H5MD
+        return False
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -15,6 +15,7 @@ import pytest
 
 from hashigo.calculators.learning import Round, write_rounds
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers.dynamics.h5md import CREATOR
 from hashigo.report.figures import Results
 
 TEMPERATURES = [200.0, 300.0, 400.0]
@@ -217,8 +218,9 @@ def write_dynamics(path):
         writer.note("diffusion", {"Si at 300 K": "no atom moved farther than 0.30 Å, where a hop is 2.35 Å"})
         writer.note("equation_of_state", {"absent": {}, "pressure": 0.0, "deviation": 0.03})
         writer.note("gate", {"name": "trained_region", "passed": False, "message": "too hot", "frames": 1})
-        for part in ("h5md", "particles/atoms/position", "observables"):
+        for part in ("h5md/creator", "particles/atoms/position", "observables"):
             writer.file.create_group(f"trajectories/300K-1V-0/{part}")
+        writer.file["trajectories/300K-1V-0/h5md/creator"].attrs["name"] = CREATOR
 
 
 def write_learning(path):

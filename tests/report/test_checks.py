@@ -23,6 +23,8 @@ def test_every_gate_says_whether_it_held_and_its_numbers(results):
     assert "67 GPa; it does not hold for committee member 2" in found["Elasticity"].detail
     assert "−0.5 THz at (0.5, 0, 0), tolerance −0.1 THz" in found["Phonons"].detail
     assert found["Mesoscale"].detail == "within all; 1 tensor, tolerance 0.0001"
+    # Not of dynamics alone: elasticity, phonons and conductivity stop there too.
+    assert found["Dynamics"].name == "structures within the region in which the potential was trained"
 
 
 def test_a_gate_of_another_kind_is_told_plainly(tmp_path):

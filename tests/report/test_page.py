@@ -9,8 +9,12 @@ from types import SimpleNamespace
 
 import h5py
 import pytest
+from ase.build import bulk
 
-from hashigo.calculators.results import ResultReader
+from hashigo.calculators.frames import read_frames, read_header
+from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers.dynamics.h5md import CREATOR
+from hashigo.calculators.workers.extrapolation import Excess, write_outside
 from hashigo.errors import InputError
 from hashigo.report.checks import Gate, checks, gates
 from hashigo.report.content import (
@@ -22,7 +26,17 @@ from hashigo.report.content import (
     StageState,
 )
 from hashigo.report.figures import PLANNED, draw_all
-from hashigo.report.page import _write, render, short, symbol_html, unit_html, write_trajectories
+from hashigo.report.page import (
+    TO_LABEL,
+    _write,
+    render,
+    short,
+    symbol_html,
+    unit_html,
+    write_outputs,
+    write_trajectories,
+)
+from hashigo.workflows import results as run_results
 from hashigo.workflows.results import clock, rows_of, table_lines
 
 ATTACK = "<script>document.title='taken'</script>\"'><img src=x onerror=alert(1)>"
@@ -203,8 +217,11 @@ def test_chromium_opens_a_full_page(content, browser, tmp_path):
 
 def test_chromium_opens_the_report_of_a_real_run(finished, browser):
     page = finished.workplace.folder / "study-results" / "report.html"
-    # All but the thermal properties, which the small study has at one temperature only.
-    assert len(check_in(browser, page)) == 9
+    drawn = re.findall(r'<figure id="figure-([^"]+)"', page.read_text(encoding="utf-8"))
+    # The small study has one temperature only, and none of the stages that are optional.
+    absent = {"learning", "search", "thermal-properties", "green-kubo", "equation-of-state", "arrangement"}
+    assert drawn == [plan.name for plan in PLANNED if plan.name not in absent | {"velocity-spectrum"}]
+    assert len(check_in(browser, page)) == len(drawn)
     text = browser.script("return document.body.innerText;")
     for part in (
         "Small silicon",
@@ -218,7 +235,8 @@ def test_chromium_opens_the_report_of_a_real_run(finished, browser):
 
 
 def test_each_trajectory_is_a_file_of_its_own_and_those_of_earlier_runs_go(result_files, tmp_path):
-    (tmp_path / "trajectory-900K-1V-0.h5md").write_text("of an earlier run")
+    with h5py.File(tmp_path / "trajectory-900K-1V-0.h5md", "w") as file:
+        file.create_group("h5md/creator").attrs["name"] = CREATOR
     result = SimpleNamespace(reader=lambda: ResultReader(result_files["dynamics"]))
     write_trajectories([result], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["trajectory-300K-1V-0.h5md"]
@@ -226,3 +244,27 @@ def test_each_trajectory_is_a_file_of_its_own_and_those_of_earlier_runs_go(resul
         assert set(file) == {"h5md", "particles", "observables"}
     write_trajectories([], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_trajectories_of_other_programs_stay(tmp_path):
+    (tmp_path / "trajectory-notes.h5md").write_text("no HDF5")
+    for name, groups in (("lammps", "h5md/creator"), ("bare", "particles")):
+        with h5py.File(tmp_path / f"trajectory-{name}.h5md", "w") as file:
+            file.create_group(groups).attrs["name"] = name
+    write_trajectories([], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_frames_to_label_stand_beside_the_report_until_there_are_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_results, "results_content", lambda node: {})
+    monkeypatch.setattr(run_results, "stage_results", lambda node: node.results)
+    monkeypatch.setattr("hashigo.report.page.write_report", lambda node, path: path)
+    with ResultWriter(tmp_path / "outside.h5", task="elasticity", task_version=1) as writer:
+        write_outside(writer, [bulk("Si")], [Excess(0, "the cell is strained by 9 %")], "the relaxed cell")
+    outside = SimpleNamespace(reader=lambda: ResultReader(tmp_path / "outside.h5"))
+    for results in ({"elasticity": outside}, {}):
+        write_outputs(SimpleNamespace(outputs={}, inputs={}, results=results), tmp_path)
+        (frame,) = read_frames(tmp_path / TO_LABEL)
+        assert (frame.symbols, frame.energy) == (("Si", "Si"), None)
+        # Nobody has computed them yet: they say of no engine, and not that they are not first-principles.
+        assert not {"engine", "first_principles"} & set(read_header(tmp_path / TO_LABEL))

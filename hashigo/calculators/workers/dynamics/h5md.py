@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 #: Name of the group of all atoms.
 PARTICLES = "atoms"
+#: Creator of the files, by which they are known again.
+CREATOR = "hashigo"
 
 
 def write_h5md(
@@ -63,7 +65,7 @@ def _write_metadata(root: Any) -> None:
     h5md = root.create_group("h5md")
     h5md.attrs["version"] = np.array([1, 1], dtype=np.int32)
     h5md.create_group("author").attrs["name"] = "not told"
-    h5md.create_group("creator").attrs.update({"name": "hashigo", "version": VERSION})
+    h5md.create_group("creator").attrs.update({"name": CREATOR, "version": VERSION})
     units = h5md.create_group("modules/units")
     units.attrs["version"] = np.array([1, 0], dtype=np.int32)
     units.attrs["system"] = "SI"
