@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hashigo.calculators.workers.job import Job
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 #: Parameters and their defaults: temperatures in K, pressure in GPa, time step and intervals in fs, equilibration and
 #: production in ps, volumes over the relaxed one.

@@ -77,15 +77,22 @@ def fit(volumes: Floats, pressures: Floats, errors: Floats) -> Curve:
     start = [middle * (1 + float(pressures.mean()) / modulus), modulus]
     start += [4.0] * (len(volumes) >= THIRD_ORDER)
     try:
-        found, _ = curve_fit(
-            birch_murnaghan, volumes, pressures, start, sigma=errors if np.all(errors > 0) else None
-        )
+        with np.errstate(invalid="ignore"):  # of a negative volume, which is refused below
+            found, _ = curve_fit(
+                birch_murnaghan, volumes, pressures, start, sigma=errors if np.all(errors > 0) else None
+            )
     except RuntimeError as error:
-        raise WorkerError(
-            f"no equation of state fits the pressures {np.round(pressures, 3).tolist()} GPa: {error}",
-            fix="give dynamics.volumes further apart, or sample longer (dynamics.production)",
-        ) from None
+        raise _no_fit(pressures, str(error)) from None
+    if not (np.isfinite(found).all() and found[0] > 0):
+        raise _no_fit(pressures, "its volume without pressure would not be positive")
     return lambda volume: birch_murnaghan(volume, *found)
+
+
+def _no_fit(pressures: Floats, why: str) -> WorkerError:
+    return WorkerError(
+        f"no equation of state fits the pressures {np.round(pressures, 3).tolist()} GPa: {why}",
+        fix="give dynamics.volumes further apart, or sample longer (dynamics.production)",
+    )
 
 
 def read(curve: Curve, volumes: Floats, pressure: float) -> State | None:

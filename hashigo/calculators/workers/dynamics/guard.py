@@ -17,7 +17,7 @@ STEPS = 100
 
 
 @dataclass(frozen=True)
-class Departure:
+class TrajectoryDeparture:
     """Where a trajectory left the region.
 
     Attributes:
@@ -55,7 +55,7 @@ class Guard:
         atoms: Atoms,
         every: int,
     ) -> None:
-        self.departure: Departure | None = None
+        self.departure: TrajectoryDeparture | None = None
         self._region, self._committee, self._trajectory, self._atoms = region, committee, trajectory, atoms
         self._unseen: list[Snapshot] = []
         self._every = every * max(1, STEPS // every)
@@ -89,7 +89,9 @@ class Guard:
             raise error
         if not self._judged(self._unseen):
             last = self._unseen[-1]
-            self.departure = Departure(self._trajectory, last.step, error.message, last.atoms(self._atoms))
+            self.departure = TrajectoryDeparture(
+                self._trajectory, last.step, error.message, last.atoms(self._atoms)
+            )
 
     def _judged(self, snapshots: Sequence[Snapshot]) -> bool:
         """Whether one of them is outside; the first that is becomes the departure."""
@@ -97,19 +99,21 @@ class Guard:
         structures = [snapshot.atoms(self._atoms) for snapshot in snapshots]
         for excess in self._region.judge(self._committee, structures)[:1]:
             place = excess.index
-            self.departure = Departure(
+            self.departure = TrajectoryDeparture(
                 self._trajectory, snapshots[place].step, excess.sentence, structures[place]
             )
             return True
         return False
 
 
-def excesses(departures: Sequence[Departure]) -> list[Excess]:
+def excesses(departures: Sequence[TrajectoryDeparture]) -> list[Excess]:
     """Departures as the gate takes them, in their order."""
     return [Excess(index, departure.sentence) for index, departure in enumerate(departures)]
 
 
-def unharmed(trajectories: Sequence[Trajectory], departures: Sequence[Departure]) -> list[Trajectory]:
+def unharmed(
+    trajectories: Sequence[Trajectory], departures: Sequence[TrajectoryDeparture]
+) -> list[Trajectory]:
     """Those of a temperature and volume at which none left: averages over the others alone would be biased.
 
     Args:

@@ -25,7 +25,7 @@ from hashigo.calculators.workers.dynamics.averages import (
     pressure_of,
 )
 from hashigo.calculators.workers.dynamics.equation_of_state import FEWEST, fit
-from hashigo.calculators.workers.dynamics.guard import Departure, excesses
+from hashigo.calculators.workers.dynamics.guard import TrajectoryDeparture, excesses
 from hashigo.calculators.workers.dynamics.h5md import write_h5md
 from hashigo.calculators.workers.dynamics.motion import velocity_spectrum
 from hashigo.calculators.workers.extrapolation import write_outside
@@ -43,8 +43,8 @@ SCOPE = (
 )
 MODEL_PART = (
     "members of the committee are reweighted to first order on frames of the mean potential's trajectories (Imbalzano "
-    "et al., J. Chem. Phys. 154, 074102 (2021)): of pressures, volumes and bulk moduli; of what is read from the "
-    "motion of atoms it is not included"
+    "et al., J. Chem. Phys. 154, 074102 (2021)): of pressures, volumes, and bulk moduli of an equation of state; of "
+    "bulk moduli from fluctuations of the volume, and of what is read from the motion of atoms, it is not included"
 )
 
 
@@ -66,7 +66,7 @@ class Run:
     step: float
     calibrated: bool
     outcomes: Sequence[Outcome]
-    departures: Sequence[Departure]
+    departures: Sequence[TrajectoryDeparture]
 
     @property
     def supercell(self) -> Atoms:
@@ -185,7 +185,7 @@ def _write_estimates(
         conditions=conditions,
         components=parts,
         members=members,
-        calibrated=run.calibrated,
+        calibrated=run.calibrated and members is not None,
         marks=marks,
     )
 

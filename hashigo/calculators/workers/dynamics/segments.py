@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class StepSchedule:
     """How long a trajectory is and what is kept of it; all are numbers of steps.
 
     Attributes:
@@ -80,7 +80,7 @@ class Samples:
         return np.asarray(-self.stress[:, :3].sum(axis=1) / 3)
 
     @classmethod
-    def of(cls, taken: list[Snapshot], schedule: Schedule) -> Samples:
+    def of(cls, taken: list[Snapshot], schedule: StepSchedule) -> Samples:
         """Gather snapshots.
 
         Args:
@@ -190,7 +190,7 @@ def sampled(
     model: Callable[[], Model],
     atoms: Atoms,
     conditions: Conditions,
-    schedule: Schedule,
+    schedule: StepSchedule,
     goes_on: Callable[[Snapshot], bool],
     begun: Callable[[], None] = lambda: None,
 ) -> Iterator[Samples]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hashigo.calculators.workers.dynamics import DEFAULTS
-from hashigo.calculators.workers.dynamics.segments import Schedule
+from hashigo.calculators.workers.dynamics.segments import StepSchedule
 from hashigo.errors import InputError
 
 #: Steps of a period of the fastest mode by default, samples of it by default, and the fewest of both, numbers.
@@ -101,7 +101,7 @@ def time_step(settings: Mapping[str, Any], highest: float) -> float:
     return step
 
 
-def schedule(settings: Mapping[str, Any], step: float, highest: float, *, followed: bool) -> Schedule:
+def schedule(settings: Mapping[str, Any], step: float, highest: float, *, followed: bool) -> StepSchedule:
     """Times as numbers of steps.
 
     Args:
@@ -130,7 +130,7 @@ def schedule(settings: Mapping[str, Any], step: float, highest: float, *, follow
             fix=f"set it to {FEWEST * every * step / 1000 * 4:.2g} ps or more",
         )
     length = max(SEGMENT, steps // SEGMENTS)
-    return Schedule(
+    return StepSchedule(
         equilibration=round(1000 * settings["equilibration"] / step),
         production=steps // frames * frames,
         every=every,

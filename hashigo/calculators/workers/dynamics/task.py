@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.dynamics import TASK_VERSION
 from hashigo.calculators.workers.dynamics.analysis import Outcome, motion_of, votes_of
 from hashigo.calculators.workers.dynamics.driver import Conditions, RanAway, Snapshot, State, thermal_state
-from hashigo.calculators.workers.dynamics.guard import Departure, Guard, unharmed
+from hashigo.calculators.workers.dynamics.guard import Guard, TrajectoryDeparture, unharmed
 from hashigo.calculators.workers.dynamics.result import Run, write
-from hashigo.calculators.workers.dynamics.segments import Samples, Schedule, SegmentStore, sampled
+from hashigo.calculators.workers.dynamics.segments import Samples, SegmentStore, StepSchedule, sampled
 from hashigo.calculators.workers.dynamics.settings import (
     STEPS,
     Trajectory,
@@ -84,7 +84,7 @@ class Setup:
             bulk_modulus=self.bulk_modulus,
         )
 
-    def schedule(self, trajectory: Trajectory) -> Schedule:
+    def schedule(self, trajectory: Trajectory) -> StepSchedule:
         """Of a trajectory."""
         return schedule(self.settings, self.step, self.highest, followed=trajectory.followed)
 
@@ -120,7 +120,7 @@ def perform(job: Job) -> None:
                 f"{len(trajectories) - len(ended)} of {len(trajectories)} trajectories are not finished: {why}",
                 fix="run the study again: they go on where they ended",
             )
-        departures = [one for t in trajectories if isinstance(one := ended[t], Departure)]
+        departures = [one for t in trajectories if isinstance(one := ended[t], TrajectoryDeparture)]
         outcomes = [one for t in unharmed(trajectories, departures) if isinstance(one := ended[t], Outcome)]
         calibrated = setup.committee.calibrated
         write(job, Run(setup.cell, setup.settings, setup.step, calibrated, outcomes, departures))
@@ -177,9 +177,22 @@ def inputs_hash(job: Job) -> str:
 @contextmanager
 def _reserved(job: Job, folder: Path) -> Iterator[None]:
     """Hold the folder of partial results for this job alone; the lock goes with the process, however it ends."""
-    if not job.is_root:
+    with ExitStack() as held:
+        refused: WorkerError | None = None
+        if job.is_root:
+            try:
+                held.enter_context(_locked(job, folder))
+            except WorkerError as error:
+                refused = error
+        # No rank may write into a folder that another job holds.
+        refused = job.comm.bcast(refused)
+        if refused is not None:
+            raise refused
         yield
-        return
+
+
+@contextmanager
+def _locked(job: Job, folder: Path) -> Iterator[None]:
     clean(job.partial_results)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -195,10 +208,10 @@ def _reserved(job: Job, folder: Path) -> Iterator[None]:
 
 def _own(
     job: Job, setup: Setup, trajectories: list[Trajectory], root: Path, stop: Stop
-) -> list[Outcome | Departure]:
+) -> list[Outcome | TrajectoryDeparture]:
     """The trajectories of this rank, as far as there is time."""
     own = trajectories[job.comm.rank :: job.comm.size]
-    ended: list[Outcome | Departure] = []
+    ended: list[Outcome | TrajectoryDeparture] = []
     for index, trajectory in enumerate(own):
         plan = setup.schedule(trajectory)
 
@@ -215,8 +228,8 @@ def _own(
 
 
 def _ended(
-    setup: Setup, trajectory: Trajectory, plan: Schedule, root: Path, goes_on: Callable[[Snapshot], bool]
-) -> Outcome | Departure | None:
+    setup: Setup, trajectory: Trajectory, plan: StepSchedule, root: Path, goes_on: Callable[[Snapshot], bool]
+) -> Outcome | TrajectoryDeparture | None:
     """A trajectory that came to its end or left the trained region; None of one that was stopped."""
     atoms = setup.atoms(trajectory)
     guard = Guard(setup.region, setup.committee, trajectory, atoms, plan.every)

@@ -69,6 +69,7 @@ def test_fluctuations_of_the_volume_are_the_modulus() -> None:
     assert volume.value == pytest.approx(1000, rel=1e-3)
     assert modulus.value == pytest.approx(100, rel=0.03)
     assert modulus.sampling == pytest.approx(100 * np.sqrt(2 / 20_000), rel=0.7)
+    assert modulus.members is None
 
 
 def moved(far: float, coefficients: list[float]) -> Outcome:

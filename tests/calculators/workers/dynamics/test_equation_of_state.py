@@ -9,6 +9,7 @@ from hashigo.calculators.workers.dynamics.equation_of_state import (
     read,
     state_with_error,
 )
+from hashigo.errors import WorkerError
 
 VOLUMES = np.array([0.97, 0.985, 1.0, 1.015, 1.03]) * 160.0
 NONE = np.zeros(5)
@@ -55,3 +56,12 @@ def test_a_pressure_far_from_the_volumes_is_not_answered() -> None:
     beyond = read(fit(VOLUMES, birch_murnaghan(VOLUMES, 168.0, 98.0), NONE), VOLUMES, 0.0)
     assert beyond is not None
     assert not beyond.inside
+
+
+@pytest.mark.parametrize(
+    "noise", [[1.5, -1.8, -0.1, 0.4, 1.2], [-0.3, -1.4, -3.3, -2.7, 2.2], [-3.6, -5.9, 0.0, -2.1, -4.7]]
+)
+def test_noise_that_nothing_fits_is_told(noise: list[float]) -> None:
+    """The first is never done, the others lead to a volume without pressure below zero."""
+    with pytest.raises(WorkerError, match="no equation of state fits the pressures"):
+        read(fit(VOLUMES, np.array(noise), np.full(5, 3.0)), VOLUMES, 0.0)

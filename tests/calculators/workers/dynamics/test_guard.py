@@ -12,7 +12,7 @@ from ase import Atoms
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers import dynamics, elasticity
 from hashigo.calculators.workers.dynamics.driver import RanAway, trajectory
-from hashigo.calculators.workers.dynamics.guard import Departure, Guard, excesses, unharmed
+from hashigo.calculators.workers.dynamics.guard import Guard, TrajectoryDeparture, excesses, unharmed
 from hashigo.calculators.workers.dynamics.settings import Trajectory
 from hashigo.calculators.workers.extrapolation import TrainedRegion, frames_to_label
 from hashigo.calculators.workers.job import Job
@@ -66,7 +66,7 @@ def test_a_runaway_is_a_departure_where_the_region_is_known(argon: Atoms, einste
 
 
 def test_averages_at_a_condition_that_one_left_are_given_up(argon: Atoms) -> None:
-    departures = [Departure(HOT, 100, "too hot", argon)]
+    departures = [TrajectoryDeparture(HOT, 100, "too hot", argon)]
     planned = [COLD, HOT, Trajectory(3000.0, 1.0, 1, True), Trajectory(3000.0, 1.02, 0, False)]
     assert unharmed(planned, departures) == [COLD, planned[3]]
     assert [one.index for one in excesses(departures)] == [0]

@@ -12,13 +12,13 @@ from ase import Atoms
 
 from hashigo.calculators.workers.dynamics.driver import trajectory
 from hashigo.calculators.workers.dynamics.h5md import write_h5md
-from hashigo.calculators.workers.dynamics.segments import Samples, Schedule
+from hashigo.calculators.workers.dynamics.segments import Samples, StepSchedule
 
 
 @pytest.fixture
 def samples(argon: Atoms, einstein: Any) -> Samples:
     taken = trajectory(einstein, argon, temperature=100.0, steps=60, every=2, seed=1, timestep=2.0)
-    return Samples.of(list(taken), Schedule(0, 60, every=2, frames_every=4, segment=60))
+    return Samples.of(list(taken), StepSchedule(0, 60, every=2, frames_every=4, segment=60))
 
 
 @pytest.fixture

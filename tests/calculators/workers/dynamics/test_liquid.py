@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from hashigo.calculators.workers.dynamics.analysis import motion_of
 from hashigo.calculators.workers.dynamics.driver import Conditions, equilibrated, segment, thermal_state
-from hashigo.calculators.workers.dynamics.segments import Samples, Schedule
+from hashigo.calculators.workers.dynamics.segments import Samples, StepSchedule
 from hashigo.calculators.workers.dynamics.statistics import block_mean
 from hashigo.calculators.workers.potential import Evaluation
 
@@ -60,7 +60,7 @@ def test_energy_and_pressure_are_those_published_and_atoms_diffuse() -> None:
     density, temperature = 0.82, 0.85 * DEPTH / units.kB
     atoms = bulk("Ar", "fcc", RADIUS * (4 / density) ** (1 / 3), cubic=True).repeat(3)
     conditions = Conditions(temperature, timestep=8.0, relaxation=200.0)
-    model, schedule = LennardJones(), Schedule(0, 10_000, every=10, frames_every=10, segment=10_000)
+    model, schedule = LennardJones(), StepSchedule(0, 10_000, every=10, frames_every=10, segment=10_000)
     hot = replace(conditions, temperature=3 * temperature)
     state = equilibrated(model, atoms, thermal_state(atoms, hot.temperature, 0), hot, 1500)
     state = equilibrated(model, atoms, state, conditions, 1500)

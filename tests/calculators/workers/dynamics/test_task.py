@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -15,12 +16,17 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from hashigo.calculators.results import ResultReader
+from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers import dynamics, elasticity
+from hashigo.calculators.workers.dynamics import equation_of_state
+from hashigo.calculators.workers.dynamics.averages import Estimate
+from hashigo.calculators.workers.dynamics.result import MODEL_PART, Run, _write_states
 from hashigo.calculators.workers.dynamics.settings import check_settings, planned, schedule, time_step
-from hashigo.calculators.workers.job import Job, PartialResult
+from hashigo.calculators.workers.dynamics.task import inputs_hash
+from hashigo.calculators.workers.job import Job, PartialResult, SerialComm
 from hashigo.calculators.workers.lattice.crystal import write_structure
-from hashigo.errors import InputError
+from hashigo.calculators.workers.lattice.relaxed import read_relaxed
+from hashigo.errors import InputError, WorkerError
 
 EMT = {"potential": {"engine": "emt", "parameters": {}}}
 SHORT = {
@@ -81,6 +87,62 @@ def test_a_cell_that_breathes_gives_volume_and_modulus_at_its_pressure(
         assert "pressure" not in result.quantities()
         box = next(iter(result.file["trajectories"].values()))["particles/atoms/box/edges/value"][()]
         assert np.ptp(box[:, 0, 0]) > 0
+
+
+def test_pressures_that_no_equation_of_state_fits_cost_it_alone(
+    tmp_path: Path, aluminium: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never_done(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Number of calls to function has reached maxfev")
+
+    monkeypatch.setattr(equation_of_state, "curve_fit", never_done)
+    task = job(tmp_path, aluminium, volumes=[0.98, 1.0, 1.02], production=0.8, equilibration=0.1)
+    dynamics.run(task)
+    with ResultReader(task.output) as result:
+        assert "maxfev" in result.note("equation_of_state")["absent"]["200"]
+        assert not {"thermal_volume", "isothermal_bulk_modulus"} & set(result.quantities())
+        assert result.quantity("pressure").value.shape == (3,)
+        for name in ("radial/200K/distance", "displacement/200K/Al", "spectrum/200K/density"):
+            assert result.has(name)
+        assert list(result.file["trajectories"]) == ["200K-1V-0"]
+
+
+def test_what_no_member_was_asked_about_is_not_calibrated(tmp_path: Path, aluminium: Path) -> None:
+    cell, settings = read_relaxed(aluminium).mean, check_settings({**SHORT, "ensemble": "npt"})
+    asked, other = Estimate(66.0, 0.1, np.array([65.0, 67.0])), Estimate(76.0, 5.0, None)
+    with ResultWriter(tmp_path / "r.h5", task="dynamics", task_version=1) as writer:
+        _write_states(writer, Run(cell, settings, 4.0, True, [], []), {300.0: (asked, other)})
+    with ResultReader(tmp_path / "r.h5") as result:
+        assert result.quantity("thermal_volume").calibrated
+        assert not result.quantity("isothermal_bulk_modulus").calibrated
+        assert set(result.quantity("isothermal_bulk_modulus").components) == {"sampling"}
+    assert "of bulk moduli from fluctuations of the volume" in MODEL_PART
+
+
+class OtherRank(SerialComm):
+    """The second of two, which is told what the first one says."""
+
+    rank, size = 1, 2
+
+    def __init__(self, said: WorkerError | None) -> None:
+        self.said = said
+
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        return self.said
+
+
+def test_no_rank_works_in_a_folder_that_another_job_holds(tmp_path: Path, aluminium: Path) -> None:
+    first = job(tmp_path, aluminium)
+    root = first.partial_results / inputs_hash(first)
+    root.mkdir(parents=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(WorkerError, match="another job computes the same trajectories") as refused:
+            dynamics.run(first)
+    first.comm = OtherRank(refused.value)
+    with pytest.raises(WorkerError, match="another job computes the same trajectories"):
+        dynamics.run(first)
+    assert [path.name for path in root.iterdir()] == ["lock"]
 
 
 def run_worker(folder: Path, relaxed: Path, **parameters: Any) -> subprocess.Popen[bytes]:
