@@ -27,6 +27,7 @@ from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.models import DEFAULT, get_kind
 from hashigo.calculators.workers.resampling import Indices, split, stratified_folds
 from hashigo.calculators.workers.training_inputs import COMMON, complete_section, usable_frames
+from hashigo.calculators.workers.training_record import Said, Spread
 from hashigo.calculators.workers.training_result import Inputs, write
 from hashigo.calculators.workers.uncertainty import LinearPosterior
 from hashigo.errors import InputError, WorkerError
@@ -95,19 +96,22 @@ class Training:
         rows = self.design.rows(frames, kind)
         return self.design.targets[rows] - self.posterior.predict(self.design.features[rows])
 
-    def half_widths(self, frames: Indices, kind: int) -> Floats:
-        """Half-widths of the predictive intervals of `calibration.LEVELS`; the first is the standard uncertainty.
+    def said(self, frames: Indices, kind: int) -> Said:
+        """Reference, prediction and spread.
 
         Args:
             frames: indices of frames, shape (n_frames,), dimensionless.
             kind: number ENERGY, FORCE or STRESS.
-
-        Returns:
-            Shape (2, n_rows), eV/atom, eV/Å or eV/Å^3.
         """
         rows = self.design.rows(frames, kind)
-        parts = self.posterior.parts(self.design.features[rows], self.design.kind[rows])
-        return self.calibration.half_widths(parts, kind)
+        features = self.design.features[rows]
+        parts = self.posterior.parts(features, self.design.kind[rows])
+        votes = features @ self.members.T
+        return Said(
+            self.design.targets[rows],
+            self.posterior.predict(features),
+            Spread(votes.std(axis=1, ddof=1), self.calibration.half_widths(parts, kind)),
+        )
 
 
 def run(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""The result file of a training: models, errors on held-out frames, parity, calibration, gate."""
+"""The result file of a potential that is not polynomial: networks, or an engine as it is."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.calibration import (
-    LEVELS,
     MIN_ROWS,
+    Calibration,
     CrossFit,
-    Scale,
     calibrate,
-    coverage,
     covering_factor,
-    summary,
     telling,
-    why_not_credible,
 )
 from hashigo.calculators.workers.extrapolation import trained_region
 from hashigo.calculators.workers.fitting import FORCE
@@ -29,9 +25,18 @@ from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.models import Kind
 from hashigo.calculators.workers.models.rows import Rows
-from hashigo.calculators.workers.resampling import Indices, groups, split
+from hashigo.calculators.workers.resampling import Indices, split
 from hashigo.calculators.workers.training import TASK_VERSION
-from hashigo.calculators.workers.training_result import PARITY, write_gate
+from hashigo.calculators.workers.training_record import (
+    PARITY,
+    Said,
+    Say,
+    Spread,
+    calibration_note,
+    training_note,
+    write_gate,
+    write_parity,
+)
 
 Floats = NDArray[np.float64]
 
@@ -63,43 +68,31 @@ _METHOD = (
     "scaled on one half of the held-out frames and judged on the other; the members' distance from the mean is scaled "
     "so that it covers 68.3 % of the force errors of the first half"
 )
+#: Note of a potential that is one model.
+_NO_COMMITTEE: dict[str, Any] = {
+    "calibrated": False,
+    "lacking": "the potential has no committee",
+    "held_out": {},
+}
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The uncertainty of a committee, scaled on one half of the held-out frames, and its worth on the other.
+class Scaled:
+    """The uncertainty of a committee, scaled on one half of the held-out frames.
 
     Attributes:
-        scales: by ENERGY, FORCE or STRESS; a kind with too few rows has none.
-        factor: what a member's distance from the mean is multiplied with, dimensionless.
+        calibration: by that half; its scales are empty where there are too few rows.
         parts: of `uncertainty.PARTS` for all rows, shape (3, n_rows), eV/atom, eV/Å or eV/Å^3.
-        judged: number of rows and coverage of the intervals on the other half, by kind.
-        lacking: why it is not calibrated; empty when it is.
+        judging: indices of the frames of the other half, shape (n_frames,), dimensionless.
     """
 
-    scales: dict[int, Scale]
-    factor: float
+    calibration: Calibration
     parts: Floats
-    judged: dict[int, dict[str, Any]]
-    lacking: str
-
-    def half_widths(self, where: Indices, kind: int) -> Floats:
-        """Half-widths of the intervals of `calibration.LEVELS`; where a kind has no scale, those of the members.
-
-        Args:
-            where: indices of rows, shape (n_rows,), dimensionless.
-            kind: number ENERGY, FORCE or STRESS.
-
-        Returns:
-            Shape (2, n_rows), eV/atom, eV/Å or eV/Å^3.
-        """
-        if kind in self.scales:
-            return self.scales[kind].half_widths(self.parts[:, where])
-        return np.outer([1.0, 1.96], np.sqrt(np.sum(self.parts[:, where] ** 2, axis=0)))
+    judging: Indices
 
 
-def spread_of(trained: Trained, seed: int) -> Spread | None:
-    """Scale and judge the spread of a committee; None where there is no committee.
+def scaled_spread(trained: Trained, seed: int) -> Scaled | None:
+    """Scale the spread of a committee; None where there is no committee.
 
     The spread of the members is the epistemic part, the error on the training frames the noise; a network has no part
     of its own for misfit.
@@ -111,42 +104,33 @@ def spread_of(trained: Trained, seed: int) -> Spread | None:
     rows = trained.rows
     if len(rows.votes) < 2:
         return None
+    errors = rows.targets - rows.mean
     noise = np.zeros(len(rows.kind))
     for kind in PARITY:
-        seen = rows.of(trained.train, kind)
-        noise[rows.kind == kind] = _rms(rows.mean[seen] - rows.targets[seen])
+        noise[rows.kind == kind] = _rms(errors[rows.of(trained.train, kind)])
     parts = np.array([rows.votes.std(axis=0, ddof=1), np.zeros(len(noise)), noise])
     kinds = [trained.frames[index].kind for index in trained.test]
-    scaled, judging = (trained.test[half] for half in split(kinds, 0.5, np.random.default_rng(seed)))
-    forces = rows.of(scaled, FORCE)
-    if np.sum(telling(rows.kind[forces], rows.targets[forces])) < MIN_ROWS or not len(
-        rows.of(judging, FORCE)
-    ):
-        return Spread(
-            {}, 1.0, parts, {}, "too few held-out frames to scale it on some and judge it on others"
-        )
-    told = telling(rows.kind, rows.targets)
-    first = np.isin(rows.frame, scaled) & told
-    errors = rows.targets - rows.mean
-    own_forces = forces[told[forces]]
-    member_factor = covering_factor(errors[own_forces], parts[0, own_forces])
-    scales = calibrate(CrossFit(rows.kind[first], errors[first], parts[:, first]))
-    judged: dict[int, dict[str, Any]] = {}
-    for kind, scale in scales.items():
-        where = rows.of(judging, kind)
-        where = where[told[where]]
-        if len(where):
-            own = parts[:, where]
-            found = coverage(errors[where], scale.half_widths(own), scale.spread(own))
-            judged[kind] = {
-                "rows": len(where),
-                "members_68": float(np.mean(np.abs(errors[where]) <= member_factor * parts[0, where])),
-                "coverage": found["all"],
-                "terciles_68": found["groups"],
-                "scaled": True,
-            }
-    lacking = why_not_credible(judged)
-    return Spread(scales, member_factor, parts, judged, lacking)
+    half, judging = (trained.test[part] for part in split(kinds, 0.5, np.random.default_rng(seed)))
+    told = np.isin(rows.frame, half) & telling(rows.kind, rows.targets)
+    forces = told & (rows.kind == FORCE)
+    if forces.sum() < MIN_ROWS or not len(rows.of(judging, FORCE)):
+        lacking = "too few held-out frames to scale it on some and judge it on others"
+        return Scaled(Calibration({}, lacking=lacking), parts, judging[:0])
+    scales = calibrate(CrossFit(rows.kind[told], errors[told], parts[:, told]))
+    factor = covering_factor(errors[forces], parts[0, forces])
+    return Scaled(Calibration(scales, factor), parts, judging)
+
+
+def _say(rows: Rows, scaled: Scaled | None) -> Say:
+    def say(frames: Indices, kind: int) -> Said:
+        where = rows.of(frames, kind)
+        spread = None
+        if scaled is not None:
+            parts, calibration = scaled.parts[:, where], scaled.calibration
+            spread = Spread(calibration.factor * parts[0], calibration.half_widths(parts, kind))
+        return Said(rows.targets[where], rows.mean[where], spread)
+
+    return say
 
 
 def write(
@@ -161,8 +145,11 @@ def write(
         section: the study's section, complete.
         settings: of the kind, complete.
     """
-    found = spread_of(trained, section["seed"])
-    errors = {one: _held_out_error(trained, one) for one in PARITY}
+    scaled = scaled_spread(trained, section["seed"])
+    say = _say(trained.rows, scaled)
+    note = _NO_COMMITTEE
+    if scaled is not None:
+        note = calibration_note(scaled.calibration, say, scaled.judging, _METHOD)
     fix = "add reference frames, or train longer (potential.settings.epochs)"
     if not len(trained.train):
         fix = "train a potential on the frames"
@@ -170,53 +157,13 @@ def write(
         for index, blob in enumerate(trained.blobs):
             name = f"potential/members/{index - 1}" if index else "potential/mean"
             writer.array(name, np.frombuffer(blob, dtype=np.uint8), units="dimensionless")
-        _write_parity(writer, trained, errors, found)
+        error = write_parity(writer, say, trained.train, trained.test)
         writer.note("training", _summary(kind, trained, section, settings))
-        writer.note("calibration", _calibration_note(found))
+        writer.note("calibration", note)
         if len(trained.train):
             structure = read_structure(job.inputs["structure"]) if "structure" in job.inputs else None
             writer.note("region", asdict(trained_region(trained.frames, structure)))
-        write_gate(writer, errors[FORCE], section["max_force_error"], fix)
-
-
-def _held_out_error(trained: Trained, kind: int) -> float | None:
-    where = trained.rows.of(trained.test, kind)
-    if not len(where):
-        return None
-    return _rms(trained.rows.mean[where] - trained.rows.targets[where]) * PARITY[kind][3]
-
-
-def _write_parity(
-    writer: ResultWriter, trained: Trained, errors: Mapping[int, float | None], found: Spread | None
-) -> None:
-    rows = trained.rows
-    for kind, (name, quantity, unit, factor) in PARITY.items():
-        error = errors[kind]
-        if error is not None:
-            writer.quantity(quantity, error)
-        for prefix, frames in (("", trained.test), ("train_", trained.train)):
-            where = rows.of(frames, kind)
-            columns = {"reference": rows.targets[where], "predicted": rows.mean[where]}
-            if found is not None:
-                widths = found.half_widths(where, kind)
-                columns["committee"] = found.factor * found.parts[0, where]
-                columns["spread"], columns["interval_95"] = widths
-            for what, values in columns.items():
-                writer.array(f"parity/{name}/{prefix}{what}", values * factor, units=unit)
-
-
-def _calibration_note(found: Spread | None) -> dict[str, Any]:
-    if found is None:
-        return {"calibrated": False, "lacking": "the potential has no committee", "held_out": {}}
-    return {
-        "calibrated": not found.lacking,
-        "lacking": found.lacking,
-        "method": _METHOD,
-        "member_factor": found.factor,
-        "levels": list(LEVELS),
-        "scales": summary(found.scales),
-        "held_out": {PARITY[kind][0]: judged for kind, judged in found.judged.items()},
-    }
+        write_gate(writer, error, section["max_force_error"], fix)
 
 
 def _summary(
@@ -228,28 +175,14 @@ def _summary(
         if members
         else "none: the potential is used as it is, not calibrated"
     )
-    held_out = set(trained.test.tolist())
+    common = training_note(trained.frames, trained.train, trained.test, trained.energies, trained.source)
+    given = {"members": members, "held_out": section["held_out"], "seed": section["seed"]}
     return {
+        **common,
         "model": kind.name,
-        "n_train": len(trained.train),
-        "n_test": len(trained.test),
         "members": members,
         "committee": committee,
-        "elements": sorted(trained.energies),
-        "atomic_energies": dict(trained.energies),
-        "atomic_energies_source": trained.source,
-        "energies": "parity plots count energies from the free atoms",
-        "settings": {
-            "members": members,
-            "held_out": section["held_out"],
-            "seed": section["seed"],
-            **settings,
-        },
-        "frames": {
-            name: {"total": len(own), "held_out": len(held_out & set(own.tolist()))}
-            for name, own in groups([frame.kind for frame in trained.frames]).items()
-        },
-        "held_out": trained.test.tolist(),
+        "settings": {**given, **settings},
     }
 
 

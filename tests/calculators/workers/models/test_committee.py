@@ -84,6 +84,23 @@ def test_with_too_few_held_out_frames_the_spread_stays_uncalibrated(springs, sma
         assert len(result.array("parity/forces/spread")) == 24
 
 
+def test_a_result_says_the_same_things_as_that_of_a_polynomial_potential(springs, tersoff_potential):
+    with ResultReader(springs()) as ours, ResultReader(tersoff_potential) as theirs:
+        for name in ("energy", "forces", "stress"):
+            columns = [set(reader.file[f"data/parity/{name}"]) for reader in (ours, theirs)]
+            assert columns[0] == columns[1]
+        calibration, known = (reader.note("calibration") for reader in (ours, theirs))
+        assert set(calibration) == set(known)
+        assert set(calibration["held_out"]) == set(known["held_out"]) == {"energy", "forces", "stress"}
+        assert set(calibration["held_out"]["energy"]) == set(known["held_out"]["energy"])
+        kinds, others = (reader.note("training")["frames"] for reader in (ours, theirs))
+        assert set(kinds["displaced"]) == set(others["displaced"])
+        # A kind with too few rows to be scaled has the intervals of a normal distribution.
+        assert not calibration["held_out"]["energy"]["scaled"]
+        ratio = ours.array("parity/energy/interval_95") / ours.array("parity/energy/spread")
+        np.testing.assert_allclose(ratio, 1.959964, atol=1e-5)
+
+
 def test_without_training_all_frames_judge_and_there_is_no_spread(springs, small_frames):
     path = springs(settings={"epochs": 0})
     with ResultReader(path) as result:
