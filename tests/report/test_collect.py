@@ -31,7 +31,7 @@ def test_a_run_stopped_at_a_gate_has_a_report_that_says_so(finished):
     assert 'class="state gate"' in page
     assert "Stopped at a gate: stage 'potential'" in page
     assert "✗ not held" in page
-    assert re.findall(r'<figure id="figure-([\w-]+)"', page) == ["parity"]
+    assert re.findall(r'<figure id="figure-([\w-]+)"', page) == ["parity", "reliability"]
     assert {path.name for path in folder.iterdir()} == {"report.html", "results.json", "reference.h5"}
     names = {row["quantity"] for row in json.loads((folder / "results.json").read_text())["results"]}
     assert names == {"energy_error", "force_error", "stress_error"}
