@@ -19,7 +19,7 @@ STUDY = {
         "batch": 3,
         "sources": ["strained"],
     },
-    "potential": {"cutoff": 4, "radial_functions": 3, "invariant_max_l": [2, 2], "members": 3},
+    "potential": {"cutoff": 5, "radial_functions": 5, "invariant_max_l": [4, 4], "members": 4},
 }
 
 
