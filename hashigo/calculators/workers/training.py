@@ -32,7 +32,7 @@ from hashigo.calculators.workers.training_result import Inputs, write
 from hashigo.calculators.workers.uncertainty import LinearPosterior
 from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 3
+TASK_VERSION = 4
 
 Floats = NDArray[np.float64]
 
