@@ -9,8 +9,8 @@ made of the workers' own tasks: training, elasticity, conductivity, choice of ca
 `goal`: learning in rounds until κ is known to 5 % and the stiffness to 2 %, by seed: frames labelled when it stops
 (`frames_to_goal`, median), whether the true error is below the goal then (`stop_truth`, share of the seeds), the error
 of κ beside that of a potential trained on a fixed random set of the same size (`fixed_set`), of symfc on as many
-supercells displaced at random (`symfc`), and of the supercells of finite displacements, whose number is that of
-phono3py (`finite_displacements`).
+supercells displaced at random (`symfc`), and of phono3py's finite displacements: their number
+(`finite_displacements`) and error.
 """
 
 from __future__ import annotations
@@ -37,14 +37,18 @@ from hashigo.calculators.sampling import sample
 from hashigo.calculators.workers import candidates, conductivity, elasticity, training
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import write_structure
-from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, model_dataset
+from hashigo.calculators.workers.lattice.force_constants import (
+    Fit,
+    ForceConstants,
+    build_lattice,
+    model_dataset,
+)
 from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic
 from hashigo.calculators.workers.lattice.transport import build_anharmonic
 from hashigo.calculators.workers.potential import AseModel, Committee
 
 CELL = bulk("Si", "diamond", 5.432, cubic=True)
 TRUTH = AseModel(silicon(), ["Si"])
-GOAL = {"thermal_conductivity": 0.05, "stiffness": 0.02}
 SAMPLING = {
     "supercell": [2, 2, 2], "displacement": 0.03, "strain": 0.015, "volume_range": 0.06, "free_atoms": False,
 }  # fmt: skip
@@ -160,20 +164,31 @@ def by_symfc(atoms: Atoms, snapshots: int, seed: int, mesh: int, *, paired: bool
         ideal = ideal_supercell(lattice)
         moved = displaced_supercells(ideal, (1, 1, 1), snapshots, 0.03, seed)
         dataset = model_dataset(TRUTH, lattice, np.array([one.positions - ideal.positions for one in moved]))
-    constants = Fit(lattice, 3).solve(dataset)
+    return _kappa(atoms, Fit(lattice, 3).solve(dataset), mesh)
+
+
+def _kappa(atoms: Atoms, constants: ForceConstants, mesh: int) -> float:
     settings = conductivity.check_settings({"coarse_mesh": mesh, "meshes": [mesh], "temperatures": [300.0]})
     return float(isotropic(coarse_modes(build_anharmonic(atoms, [2, 2, 2], constants), settings))[0])
 
 
-def finite_displacements() -> int:
-    """Number of phono3py's supercells with finite displacements."""
+def finite_displacements(mesh: int) -> tuple[int, float]:
+    """Number of phono3py's supercells with finite displacements, and κ from them, W/(m K)."""
     from phono3py import Phono3py
 
     from hashigo.calculators.workers.lattice.force_constants import phonopy_cell
 
     ph3 = Phono3py(phonopy_cell(CELL), supercell_matrix=[2, 2, 2], primitive_matrix="F", log_level=0)
     ph3.generate_displacements()
-    return len(ph3.supercells_with_displacements)
+    cells = [
+        Atoms(c.symbols, cell=c.cell, positions=c.positions, pbc=True)
+        for c in ph3.supercells_with_displacements
+    ]
+    ph3.forces = np.array([one.forces for one in TRUTH.evaluate(cells)])
+    ph3.produce_fc2()
+    ph3.produce_fc3()
+    constants = ForceConstants(ph3.fc2, ph3.fc3)
+    return len(cells), _kappa(CELL, constants, mesh)
 
 
 def coverage(options: Any, known: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -208,15 +223,21 @@ def coverage(options: Any, known: dict[str, Any], folder: Path) -> dict[str, Any
     }
 
 
+def goal_of(options: Any) -> dict[str, float]:
+    """Relative uncertainties at which learning stops, dimensionless."""
+    return {"thermal_conductivity": options.kappa_goal, "stiffness": options.stiffness_goal}
+
+
 def learned(ladder: Ladder, seed: int, options: Any) -> tuple[int, Any]:
     """One seed of learning: frames labelled, and the last round."""
     frames = sampled(FIRST["displaced"], FIRST["strained"], FIRST["volumes"], seed)
     rounds: list[Any] = []
+    wanted = goal_of(options)
     budget = {"frames": options.budget}
-    while not why_stop(rounds, GOAL, budget):
+    while not why_stop(rounds, wanted, budget):
         if rounds:
             count = min(options.batch, options.budget - len(frames))
-            frames += labelled(ladder.choose(*shares(rounds[-1], GOAL, count), seed + 7919 * len(rounds)))
+            frames += labelled(ladder.choose(*shares(rounds[-1], wanted, count), seed + 7919 * len(rounds)))
         ladder.climb(frames, seed)
         rounds.append(ladder.round(len(frames)))
     return len(frames), rounds[-1]
@@ -224,7 +245,7 @@ def learned(ladder: Ladder, seed: int, options: Any) -> tuple[int, Any]:
 
 def goal(options: Any, known: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Learning by seed, beside sets of the same size that nobody chose."""
-    ladder = Ladder(folder, options)
+    ladder, wanted = Ladder(folder, options), goal_of(options)
     rows = []
     for seed in range(options.seeds):
         count, last = learned(ladder, seed, options)
@@ -236,7 +257,7 @@ def goal(options: Any, known: dict[str, Any], folder: Path) -> dict[str, Any]:
         stiffness = np.abs(np.array(found["constants"]) / known["constants"] - 1)
         row = {
             "frames": count,
-            "reached": last.reached(GOAL),
+            "reached": last.reached(wanted),
             "kappa_error": found["kappa"] / known["kappa"] - 1,
             "stiffness_error": float(stiffness.max()),
             "said": dict(last.uncertainties),
@@ -245,24 +266,31 @@ def goal(options: Any, known: dict[str, Any], folder: Path) -> dict[str, Any]:
         }
         rows.append(row)
         print(json.dumps({"goal seed": seed, **row}), flush=True)
+    supercells, kappa = finite_displacements(options.mesh)
     stopped = [one for one in rows if one["reached"]]
     true = [
-        abs(one["kappa_error"]) <= GOAL["thermal_conductivity"]
-        and one["stiffness_error"] <= GOAL["stiffness"]
+        abs(one["kappa_error"]) <= wanted["thermal_conductivity"]
+        and one["stiffness_error"] <= wanted["stiffness"]
         for one in stopped
     ]
     return {
         "seeds": len(rows),
-        "goal": GOAL,
+        "goal": wanted,
         "reached": len(stopped) / len(rows),
-        "frames_to_goal": float(np.median([one["frames"] for one in rows])),
+        # A seed that has not reached it counts as infinitely many.
+        "frames_to_goal": _finite(np.median([one["frames"] if one["reached"] else np.inf for one in rows])),
         "frames_of_seeds": [one["frames"] for one in rows],
         "stop_truth": float(np.mean(true)) if true else None,
         "kappa_rms_error": _rms([one["kappa_error"] for one in rows]),
         "fixed_set_kappa_rms_error": _rms([one["fixed_set_kappa_error"] for one in rows]),
         "symfc_kappa_rms_error": _rms([one["symfc_kappa_error"] for one in rows]),
-        "finite_displacements": finite_displacements(),
+        "finite_displacements": supercells,
+        "finite_displacements_kappa_error": kappa / known["kappa"] - 1,
     }
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _rms(values: Sequence[float]) -> float:
@@ -278,6 +306,10 @@ def main() -> None:
     parser.add_argument("--mesh", type=int, default=7)
     parser.add_argument("--displaced", type=int, default=8, help="supercells of a subset")
     parser.add_argument("--strained", type=int, default=12, help="strained cells of a subset")
+    parser.add_argument("--kappa-goal", type=float, default=0.05, help="relative uncertainty of κ")
+    parser.add_argument(
+        "--stiffness-goal", type=float, default=0.02, help="relative uncertainty of the stiffness"
+    )
     parser.add_argument("--budget", type=int, default=40, help="frames of a seed at most")
     parser.add_argument("--batch", type=int, default=4, help="frames of a round")
     options = parser.parse_args()

@@ -89,3 +89,16 @@ def test_molecular_dynamics_and_boltzmann_s_equation_agree_as_far_as_they_should
     )
     assert cell["temperature_scatter"] < 200
     assert cell["largest_drift"] < 0.02
+
+
+@pytest.mark.slow
+def test_learning_stops_by_itself_and_its_properties_are_judged_by_the_truth():
+    pytest.importorskip("pypolymlp")
+    quick = ("--seeds", "1", "--model", "small", "--mesh", "3", "--members", "4", "--budget", "14")
+    figures = last_line("learning_properties.py", *quick)["figures"]
+    goal, coverage = figures["goal"], figures["coverage"]
+    assert goal["frames_of_seeds"][0] <= 14
+    assert abs(goal["kappa_rms_error"]) < 0.2
+    assert goal["finite_displacements"] == 111
+    assert abs(goal["finite_displacements_kappa_error"]) < 0.1
+    assert coverage["kappa_relative_rms_error"] < 0.2
