@@ -18,6 +18,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "mesoscale": Mesoscale,
 }
 
+#: For an engine, which labels frames.
+LEARNING = [
+    "",
+    "# learning:  # label frames in rounds until properties are known, not all of the sampling at once",
+    "#   until: {thermal_conductivity: 5 %, stiffness: 2 %}",
+    "#   budget: {frames: 60}",
+]
+
 #: Smallest edge of a supercell for phonons, Å.
 _EDGE = 10.0
 
@@ -44,6 +52,9 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         "until: mesoscale  # last stage to run",
         f"structure: {structure}",
         *_reference(reference, atoms, repeats),
+        *([] if reference else LEARNING),
+        "",
+        "# dynamics: {temperatures: [300]}  # molecular dynamics with the potential; left out by default",
     ]
     for name, model in SECTIONS.items():
         lines += ["", f"{name}:", *_section(model, repeats)]

@@ -16,8 +16,15 @@ from hashigo.study.template import study_text
 def test_the_template_is_valid_commented_and_uncommented(diamond, reference):
     text = study_text(diamond, "si.cif", reference)
     plain = study_from(yaml.safe_load(text))
-    every = study_from(yaml.safe_load(re.sub(r"^(\s+)# (?=\w+: )", r"\1", text, flags=re.M)))
+    every = study_from(yaml.safe_load(re.sub(r"^( +)# (?=\w+: )", r"\1", text, flags=re.M)))
     assert plain.model_dump() == every.model_dump()
+
+
+def test_optional_sections_are_valid_when_their_comments_are_taken_away(diamond):
+    text = study_text(diamond, "si.cif", None)
+    study = study_from(yaml.safe_load(re.sub(r"^# (?=learning:|dynamics:|  )", "", text, flags=re.M)))
+    assert study.learning.until.thermal_conductivity == 0.05
+    assert study.dynamics.temperatures == (300.0,)
 
 
 def test_large_cells_are_repeated_less():
