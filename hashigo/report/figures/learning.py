@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
@@ -43,6 +44,7 @@ def rounds(results: Results) -> Figure:
     right.set_ylabel("force error held out (meV/Å)")
     for panel in (left, right):
         panel.set_xlabel("frames labelled")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         _log(panel)
     return figure
 
@@ -52,3 +54,5 @@ def _log(panel: Axes) -> None:
     positive = shown[np.isfinite(shown) & (shown > 0)]
     if len(positive) and positive.max() > 3 * positive.min():
         panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("{x:g}")
