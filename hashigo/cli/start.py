@@ -87,6 +87,10 @@ def _print_plan(prepared: Any, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(row["title"], str(row["jobs"]), str(row["ranks"]), row["needs"])
     console.print(table)
+    from hashigo.workflows.stage import left_out
+
+    for title in left_out(prepared.content):
+        console.print(f"{title}: left out, since the study ends before (until: {prepared.study.until})")
     console.print("jobs that were finished before are taken from the cache", style="dim")
 
 

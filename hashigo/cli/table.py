@@ -23,8 +23,10 @@ from hashigo.workflows.stage import stages
 
 NOTE = """\
 ± is one standard uncertainty relative to the reference method; the error of its
-functional is not in it. * its model part is the committee's spread, which is not
-calibrated: frames held out did not confirm it."""
+functional is not in it."""
+UNCALIBRATED = """\
+* its model part is the committee's spread, which is not calibrated: frames held
+out did not confirm it."""
 
 
 def print_table(run: Any) -> None:
@@ -59,3 +61,5 @@ def print_table(run: Any) -> None:
     if search:
         click.echo(f"model of the potential: {model_text(search)}")
     click.echo(NOTE, file=sys.stdout)
+    if any("spread uncalibrated" in line.marks for line in lines):
+        click.echo(UNCALIBRATED)

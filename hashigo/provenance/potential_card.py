@@ -34,7 +34,7 @@ import ase.io
 import hashigo
 
 atoms = ase.io.read("{example}", index=0)
-atoms.calc = hashigo.load_potential(".")  # this folder; its files are checked first
+atoms.calc = hashigo.load_potential(".")  # this folder; the files that it loads are checked first
 print(atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress())
 
 atoms.calc = hashigo.load_potential(".", committee=True)
@@ -192,6 +192,8 @@ def _gate(gate: Mapping[str, Any] | None) -> str:
 
 def _zero(zero: Mapping[str, Any]) -> str:
     energies = zero["atomic_energies"]
+    if not energies["values"]:
+        return _sentence(zero["says"])
     values = ", ".join(f"{symbol} {value:.6g} eV" for symbol, value in energies["values"].items())
     return f"{_sentence(zero['says'])[:-1]}: {values} ({energies['source'] or 'origin not stated'})."
 

@@ -153,7 +153,7 @@ def _energy_zero(source: Source) -> dict[str, Any]:
         says = "energies compare with the reference's, as those of the free atoms are added"
         origin = source.summary.get("atomic_energies_source", "")
     else:
-        energies = dict.fromkeys(energies, 0.0)
+        energies = {}
         says = "energies count from the free atoms, whose energies stay out with the training set"
         origin = "left out"
     return {"says": says, "atomic_energies": {"values": energies, "unit": "eV", "source": origin}}

@@ -281,7 +281,8 @@ def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:
         yield (
             "dynamics",
             f"trajectory {one['trajectory']}",
-            f"left the trained region after {one['after']:g} ps",
+            "left the trained region "
+            + (f"after {one['after']:g} ps" if one["after"] > 0 else "before its averages began"),
         )
     if note:
         yield "dynamics", "scope", f"{note['scope']}. Model part of the uncertainty: {note['model_part']}"

@@ -25,7 +25,7 @@ from hashigo.report.content import (
 from hashigo.report.figures import Results, draw_all
 from hashigo.workflows.method import first_principles, reference_frames
 from hashigo.workflows.results import further_results, result_rows, stage_results, table_lines
-from hashigo.workflows.stage import GATE_EXIT, stages
+from hashigo.workflows.stage import GATE_EXIT, stages, stages_of
 
 #: Exit status of a run that a signal stopped.
 _STOPPED = 130
@@ -80,7 +80,7 @@ def _state(node: Any, study: Mapping[str, Any], broken: int) -> tuple[str, str]:
         return "running", "The run goes on; this page shows what was there when it was written."
     message = str(node.exit_message or "")
     if node.is_finished_ok:
-        until = stages()[study["until"]].title if study.get("until") in stages() else "the last stage"
+        until = stages_of(study)[-1].title if study.get("until") in stages() else "the last stage"
         if broken:
             went_on = "the study says to go on where a gate does not hold"
             return "gate", f"Finished up to “{until}”, but {_count(broken)} not hold: {went_on}."

@@ -13,9 +13,14 @@ class Goal(Section):
     """How well properties are to be known: relative standard uncertainty by the calibrated committee."""
 
     thermal_conductivity: Ratio | None = Field(
-        None, gt=0, le=1, description="Of the lattice thermal conductivity, dimensionless."
+        None,
+        gt=0,
+        le=1,
+        description="Of the lattice thermal conductivity, a share such as 5 %, dimensionless.",
     )
-    stiffness: Ratio | None = Field(None, gt=0, le=1, description="Of the elastic stiffness, dimensionless.")
+    stiffness: Ratio | None = Field(
+        None, gt=0, le=1, description="Of the elastic stiffness, a share such as 2 %, dimensionless."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Goal:
@@ -27,14 +32,20 @@ class Goal(Section):
 class Budget(Section):
     """What learning may cost at most."""
 
-    frames: int = Field(
-        60, ge=10, le=100_000, description="Number of frames labelled by the engine, free atoms not counted."
-    )
+    frames: Count = Field(60, description="Number of frames labelled by the engine, free atoms not counted.")
     core_hours: float | None = Field(
         None,
         gt=0,
         description="Core·h that the engine has spent on all frames, as its jobs tell; none by default.",
     )
+
+    @model_validator(mode="after")
+    def _first_round(self) -> Budget:
+        if self.frames < 10:
+            raise ValueError(
+                f"the first round alone labels up to 10 frames, more than {self.frames}; give 10 or more"
+            )
+        return self
 
 
 Source = Literal["thermal", "vibrations", "dynamics", "dynamics_npt", "strained"]

@@ -88,7 +88,13 @@ def _explain(error: ValidationError, where: str) -> InputError:
         return InputError(f"{where}: unknown key '{path}'", fix=fix)
     if first["type"] == "missing":
         return InputError(f"{where}: '{path}' is missing", fix=_description(first["loc"]))
-    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "model_type":
+        known = _keys_at(first["loc"])
+        return InputError(
+            f"{where}: {path} is a section, and a single value is given",
+            fix=f"give keys of it below: {', '.join(known)}" if known else "",
+        )
+    reason = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first.get("input")
     shown = (
         f" (given: {given!r})"
@@ -99,6 +105,10 @@ def _explain(error: ValidationError, where: str) -> InputError:
     return InputError(
         f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}", fix=_description(first["loc"])
     )
+
+
+#: Words of pydantic that name its own types.
+_PLAIN = {"tuple_type": "give a list", "too_short": "the list is too short"}
 
 
 def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -104,6 +104,20 @@ def stages_of(study: Mapping[str, Any]) -> list[Stage]:
     return list(chosen.values())
 
 
+def left_out(study: Mapping[str, Any]) -> list[str]:
+    """Titles of the stages that a study has a section on, but ends before.
+
+    Args:
+        study: the study as plain values.
+    """
+    run = {stage.name for stage in stages_of(study)}
+    return [
+        stage.title
+        for name, stage in stages().items()
+        if stage.wanted is not None and stage.wanted(study) and name not in run
+    ]
+
+
 def has_section(name: str) -> Callable[[Mapping[str, Any]], bool]:
     """Whether a study has a section: what an optional stage says of being wanted.
 

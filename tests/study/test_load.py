@@ -111,3 +111,25 @@ def test_file_names_are_relative_to_the_study(tmp_path):
     study = load_study(tmp_path / "si.yaml")
     assert study.path("a.cif") == tmp_path / "a.cif"
     assert study.name == "si"
+
+
+@pytest.mark.parametrize(
+    ("learning", "message"),
+    [
+        ({"until": "5 %"}, "learning.until is a section, and a single value is given"),
+        (
+            {"until": {"stiffness": "2 %"}, "budget": 30},
+            "learning.budget is a section, and a single value is given",
+        ),
+        (
+            {"until": {"stiffness": "2 %"}, "budget": {"frames": 8}},
+            "the first round alone labels up to 10 frames",
+        ),
+        ({"until": {"stiffness": "2 %"}, "sources": 3}, "give a list"),
+    ],
+)
+def test_sections_and_lists_that_are_none_are_told_in_plain_words(learning, message):
+    content = {"structure": "a.cif", "reference": {"engine": "tersoff"}, "learning": learning}
+    with pytest.raises(InputError, match=message) as caught:
+        study_from(content)
+    assert "Input should be" not in str(caught.value)
