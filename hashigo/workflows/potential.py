@@ -113,7 +113,8 @@ STAGE = Stage(
     name="potential",
     title="Potential",
     process="hashigo.potential",
-    files={"frames": "reference", "structure": "structure"},
+    # The cell that the frames belong to: the same for every file that a user gives of the crystal.
+    files={"frames": "reference", "structure": "reference.structure"},
     parameters=_parameters,
     task="training",
     needs=_needs,
