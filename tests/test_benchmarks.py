@@ -29,9 +29,37 @@ def test_start():
 def test_accuracy_reads_the_results_of_a_run(finished):
     numbers = finished.workplace.folder / "study-results" / "results.json"
     cases = last_line("accuracy.py", "--results", str(numbers))["figures"]["cases"]
-    assert {case["quantity"].split(" ")[0] for case in cases} >= {"a0", "C11", "κ", "K", "G"}
+    assert {case["quantity"].split(" ")[0] for case in cases} >= {"a₀", "C₁₁", "κ", "K", "G"}
     for case in cases:
         assert case["relative_difference"] == pytest.approx(case["value"] / case["reference"] - 1, abs=1e-4)
+
+
+def test_the_table_of_accuracy_is_brought_up_to_date(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from accuracy import case
+    from accuracy_table import BEGIN, END, update_table
+
+    page = tmp_path / "accuracy.md"
+    page.write_text(f"before\n{BEGIN}\n| crystal |\n| --- |\n{END}\nafter\n", encoding="utf-8")
+    update_table(page, [case("Si", "a", 5.0, 0.012, 4.0, "one"), case("Si", "b", 2.0, None, 2.0, "two")])
+    update_table(page, [case("Si", "a", 3.0, 0.012, 4.0, "one") | {"converged": True}])
+    before, *lines, after = [
+        line for line in page.read_text(encoding="utf-8").splitlines() if "<!--" not in line
+    ]
+    assert (before, after) == ("before", "after")
+    assert lines[2:] == [
+        "| Si | a | 4 | 3.000 ± 0.012 | -25.0 % | yes | one |",
+        "| Si | b | 2 | 2.000 | +0.0 % |  | two |",
+    ]
+
+
+def test_published_expansions_of_silicon_agree_where_they_meet(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from published_values import silicon_expansion, silicon_expansion_hot
+
+    for temperature in (200, 300, 400, 500):
+        assert silicon_expansion(temperature) == pytest.approx(silicon_expansion_hot(temperature), abs=0.06)
+    assert silicon_expansion(80) < -0.4 < 0 < silicon_expansion(130)
 
 
 @pytest.mark.slow
