@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, PrivateAttr, model_validator
 
 from hashigo.study.dynamics import Dynamics
+from hashigo.study.expansion import Expansion
 from hashigo.study.fields import (
     Count,
     Force,
@@ -24,7 +25,7 @@ from hashigo.study.learning import Learning
 from hashigo.study.search import SearchField, check_search
 
 STAGE_NAMES = (
-    "structure", "learning", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics",
+    "structure", "learning", "reference", "potential", "elasticity", "phonons", "expansion", "conductivity", "dynamics",
     "green_kubo", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
@@ -34,6 +35,7 @@ StageName = Literal[
     "potential",
     "elasticity",
     "phonons",
+    "expansion",
     "conductivity",
     "dynamics",
     "green_kubo",
@@ -42,7 +44,7 @@ StageName = Literal[
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics", "green_kubo", "learning")
+OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning")
 
 
 class Author(Section):
@@ -293,6 +295,9 @@ class Study(Section):
     phonons: Phonons = Field(default_factory=Phonons, description="Harmonic lattice dynamics.")
     conductivity: Conductivity = Field(
         default_factory=Conductivity, description="Lattice thermal conductivity."
+    )
+    expansion: Expansion | None = Field(
+        None, description="Quasi-harmonic thermal expansion; without this section there is none."
     )
     dynamics: Dynamics | None = Field(
         None, description="Molecular dynamics; without this section there is none."

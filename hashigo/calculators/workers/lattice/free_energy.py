@@ -15,7 +15,7 @@ from hashigo.calculators.workers.lattice.force_constants import (
     build_lattice,
     finite_displacements,
 )
-from hashigo.calculators.workers.lattice.harmonic import commensurate_qpoints, frequencies, mesh_properties
+from hashigo.calculators.workers.lattice.harmonic import commensurate_qpoints, frequencies, thermal_properties
 from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.calculators.workers.potential import Model
 
@@ -88,7 +88,7 @@ def vibrations_of(
     minimum = float(frequencies(lattice, constants, commensurate_qpoints(lattice)).min())
     cells = n_atoms / len(lattice.primitive)
     rows = np.array(
-        [mesh_properties(lattice, constants, mesh, temperatures)[1].rows for mesh in meshes], dtype=float
+        [thermal_properties(lattice, constants, mesh, temperatures).rows for mesh in meshes], dtype=float
     )
     rows *= cells * KJ_PER_MOL
     return Vibrations(

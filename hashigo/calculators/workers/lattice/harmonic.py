@@ -220,14 +220,29 @@ def mesh_properties(
         mesh: count of wave vectors along each reciprocal vector.
         temperatures: K.
     """
-    lattice.force_constants = constants.second
-    lattice.run_mesh([mesh] * 3, is_gamma_center=True)
+    thermal = thermal_properties(lattice, constants, mesh, temperatures)
     lattice.run_total_dos()
     spectrum = Spectrum(np.asarray(lattice.total_dos.frequency_points), np.asarray(lattice.total_dos.dos))
+    return spectrum, thermal
+
+
+def thermal_properties(
+    lattice: Phonopy, constants: ForceConstants, mesh: int, temperatures: Sequence[float]
+) -> ThermalProperties:
+    """Thermal properties on a mesh of wave vectors, without the three acoustic modes at Γ.
+
+    Args:
+        lattice: supercell and primitive cell; its force constants and mesh are set.
+        constants: of this supercell.
+        mesh: count of wave vectors along each reciprocal vector.
+        temperatures: K.
+    """
+    lattice.force_constants = constants.second
+    lattice.run_mesh([mesh] * 3, is_gamma_center=True)
     lattice.run_thermal_properties(temperatures=list(temperatures), exclude_gamma_acoustic=True)
     found = lattice.thermal_properties
     rows = np.array([found.free_energy, found.entropy, found.heat_capacity])
-    return spectrum, ThermalProperties(np.asarray(temperatures, dtype=float), rows)
+    return ThermalProperties(np.asarray(temperatures, dtype=float), rows)
 
 
 @dataclass(frozen=True)

@@ -192,8 +192,9 @@ def equilibrium(grid: Grid, pressure: float = 0.0, *, lower: bool = False) -> Eq
     static_degree, vibration_degree = degrees(n_points, n_parameters, lower=lower)
     static = Surface.fit(grid.points, grid.static[:, None], static_degree)
     # A cell and its volume are smooth functions of its strain: interpolated to far better than 1e-8.
-    lattice = Surface.fit(grid.points, grid.lattice.reshape(n_points, 9), static_degree)
-    volume = Surface.fit(grid.points, np.linalg.det(grid.lattice)[:, None], static_degree)
+    smooth = min(5, min(len(np.unique(axis.round(9))) for axis in grid.points.T) - 1)
+    lattice = Surface.fit(grid.points, grid.lattice.reshape(n_points, 9), smooth)
+    volume = Surface.fit(grid.points, np.linalg.det(grid.lattice)[:, None], smooth)
     functions = [
         Surface.fit(grid.points, values, vibration_degree)
         for values in (grid.helmholtz, grid.entropy, grid.heat_capacity)

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
+from hashigo.calculators.workers import expansion
 from hashigo.calculators.workers.lattice.quasiharmonic import GPA, Grid, Surface, equilibrium, monomials
+from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
+from hashigo.calculators.workers.potential import Committee
+from hashigo.errors import InputError
 
 KB = 8.617333262e-5
 TEMPERATURES = np.array([1.0, 50.0, 300.0, 900.0])
@@ -92,3 +96,9 @@ def test_a_cell_outside_the_grid_is_none():
     found = equilibrium(cubic_grid(np.linspace(-0.04, 0.01, 9), 10.0, 2.0))
     assert found.inside.tolist() == [True, True, False, False] or not found.inside[-1]
     assert np.isnan(found.bulk_modulus[-1])
+
+
+def test_an_unstable_crystal_has_no_expansion(springs, cubic):
+    settings = expansion.check_settings({"volumes": 5, "supercell": [2, 2, 2], "mesh": 4})
+    with pytest.raises(InputError, match="imaginary modes"):
+        expansion.compute(Committee(springs(-1.0), ()), RelaxedCells(cubic), settings)
