@@ -25,7 +25,7 @@ from hashigo.study.learning import Learning
 from hashigo.study.search import SearchField, check_search
 
 STAGE_NAMES = (
-    "structure", "learning", "reference", "potential", "elasticity", "phonons", "expansion", "conductivity", "dynamics",
+    "structure", "learning", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "expansion",
     "green_kubo", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
@@ -35,9 +35,9 @@ StageName = Literal[
     "potential",
     "elasticity",
     "phonons",
-    "expansion",
     "conductivity",
     "dynamics",
+    "expansion",
     "green_kubo",
     "mesoscale",
 ]

@@ -177,6 +177,27 @@ def write_mesoscale(path):
         writer.note("knudsen", {"values": [row]})
 
 
+def write_expansion(path):
+    at = [{"temperature": t} for t in TEMPERATURES]
+    with ResultWriter(path, task="expansion", task_version=1) as writer:
+        alpha = np.array([np.diag([x, x, 2 * x]) for x in (1e-6, 2e-6, 3e-6)])
+        parts = {"fit": 0.05 * alpha, "mesh": 0.01 * alpha}
+        writer.quantity("thermal_expansion", alpha, conditions=at, components=parts, converged=True)
+        for name, value in (("isobaric_heat_capacity", 40.0), ("quasiharmonic_bulk_modulus", 95.0)):
+            row = np.full(3, value)
+            writer.quantity(name, row, conditions=at, components={"fit": 0.01 * row}, converged=True)
+        writer.note(
+            "expansion",
+            {
+                "fit_residual": 0.04, "fit_residual_unit": "meV/atom", "absent": [2000.0],
+                "absent_why": "the cell of least Gibbs energy lies outside the grid",
+                "volumes_with_imaginary_modes": [170.0], "method": "quasi-harmonic",
+                "spot_check": {"rms": 0.9, "unit": "meV/atom", "volumes": [0.94, 1.0, 1.06]},
+            },
+        )  # fmt: skip
+        writer.gate("thermal_minimum", "", fix="")
+
+
 def write_dynamics(path):
     axis = np.linspace(0.05, 5.0, 60)
     with ResultWriter(path, task="dynamics", task_version=1) as writer:
@@ -244,6 +265,7 @@ WRITERS = {
     "phonons": write_phonons,
     "conductivity": write_conductivity,
     "green_kubo": write_green_kubo,
+    "expansion": write_expansion,
     "dynamics": write_dynamics,
     "mesoscale": write_mesoscale,
 }

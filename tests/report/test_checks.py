@@ -10,14 +10,15 @@ from hashigo.report.figures import Results
 
 TITLES = {
     name: name.capitalize()
-    for name in ("potential", "elasticity", "phonons", "conductivity", "dynamics", "mesoscale")
+    for name in ("potential", "elasticity", "phonons", "conductivity", "expansion", "dynamics", "mesoscale")
 }
 
 
 def test_every_gate_says_whether_it_held_and_its_numbers(results):
     found = {gate.stage: gate for gate in gates(results, TITLES)}
     assert {stage: gate.passed for stage, gate in found.items()} == {
-        "Potential": True, "Elasticity": True, "Phonons": False, "Dynamics": False, "Mesoscale": True,
+        "Potential": True, "Elasticity": True, "Phonons": False, "Expansion": True, "Dynamics": False,
+        "Mesoscale": True,
     }  # fmt: skip
     assert found["Potential"].detail == "2 meV/Å, limit 50 meV/Å"
     assert "67 GPa; it does not hold for committee member 2" in found["Elasticity"].detail
@@ -53,6 +54,7 @@ def test_checks_compare_routes_near_room_temperature(results):
     assert found["Dynamics", "drift of the conserved energy"] == "at most 0.02 meV an atom and ps"
     assert "0.30 Å" in found["Dynamics", "diffusion of Si at 300 K"]
     assert found["Dynamics", "trajectory 900K-1V-0"] == "left the trained region after 0.2 ps"
+    assert found["Expansion", "no values at 2000 K"].endswith("outside the grid")
     assert "4.8 (7.5) at 50 nm" in found["Mesoscale", "Knudsen number, mean over grains (largest)"]
 
 

@@ -23,6 +23,7 @@ OF_STAGE = {
     "phonons": {"bands", "thermal-properties"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
     "green_kubo": {"green-kubo"},
+    "expansion": {"thermal-expansion"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
     "mesoscale": {"kappa-grain-size", "bounds", "slices"},
 }

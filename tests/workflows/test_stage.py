@@ -52,7 +52,9 @@ def test_until_cuts_the_ladder():
 
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
-    assert names(dynamics={}, green_kubo={}) == [name for name in STAGE_NAMES if name != "learning"]
+    assert names(dynamics={}, green_kubo={}, expansion={}) == [
+        name for name in STAGE_NAMES if name != "learning"
+    ]
     learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
     assert names(**learning, until="potential") == ["structure", "learning", "reference", "potential"]
     assert names(**learning, until="structure") == ["structure"]
@@ -77,12 +79,14 @@ def test_every_stage_has_its_workchain_and_task():
 
 
 @pytest.mark.parametrize(
-    "name", ["potential", "elasticity", "phonons", "conductivity", "dynamics", "green_kubo"]
+    "name", ["potential", "elasticity", "phonons", "expansion", "conductivity", "dynamics", "green_kubo"]
 )
 def test_a_workers_defaults_are_those_of_the_study(name):
     stage = stages()[name]
     defaults = importlib.import_module(f"hashigo.calculators.workers.{stage.task}").DEFAULTS
-    section = study_from({"structure": "a.cif", "reference": "r.h5", "dynamics": {}, "green_kubo": {}})
+    section = study_from(
+        {"structure": "a.cif", "reference": "r.h5", **{key: {} for key in OPTIONAL if key != "learning"}}
+    )
     section = section.model_dump(mode="json")[name]
     common = set(defaults) & set(section)
     assert len(common) >= 2

@@ -12,6 +12,7 @@ from hashigo.report.figures import (
     conductivity,
     crystal,
     dynamics,
+    expansion,
     green_kubo,
     learning,
     mesoscale,
@@ -110,6 +111,13 @@ PLANNED = (
         "Heat capacity and entropy (left) and vibrational Helmholtz energy (right) at constant volume. Bands: "
         "committee spread, often thinner than the line.",
         phonons.thermal_properties,
+    ),
+    Plan(
+        "thermal-expansion",
+        "Thermal expansion",
+        "Linear thermal expansion, heat capacity at constant pressure per mole of primitive cells, and isothermal bulk "
+        "modulus, quasi-harmonic. Bands: one standard uncertainty: committee, mesh, supercell and fit.",
+        expansion.over_temperature,
     ),
     Plan(
         "kappa-temperature",

@@ -23,7 +23,9 @@ def settings():
 
 @pytest.fixture(scope="module")
 def silicon(tersoff, diamond, settings):
-    return expansion.compute(Committee(tersoff, (tersoff,) * 2), RelaxedCells(diamond, (diamond,) * 2), settings)
+    return expansion.compute(
+        Committee(tersoff, (tersoff,) * 2), RelaxedCells(diamond, (diamond,) * 2), settings
+    )
 
 
 def test_silicon_by_tersoff_keeps_the_identities_of_thermodynamics(silicon, settings, tmp_path):
