@@ -21,6 +21,10 @@ SCHEMA_VERSION = 1
 
 Floats = NDArray[np.float64]
 
+#: Text files that results may keep, written beside the report; each names its creator.
+TEXTS = ("displacements.cif", "imaginary-mode.xyz", "stable.cif")
+CREATOR = "Hashigo"
+
 #: Notes of a result that hold a gate, the first that does not hold is told first.
 GATES = ("trained_region", "gate")
 
@@ -165,6 +169,15 @@ class ResultWriter:
         packed = {"compression": "gzip", "shuffle": True} if array.size > 1000 else {}
         self._data.create_dataset(name, data=array, **packed).attrs["units"] = units
 
+    def text(self, name: str, content: str) -> None:
+        """Keep a text file with the results, under /files; it is written beside the report.
+
+        Args:
+            name: one of `TEXTS`.
+            content: of the file; it names `CREATOR` in its first lines.
+        """
+        self._file.require_group("files").create_dataset(name, data=np.frombuffer(content.encode(), np.uint8))
+
     def note(self, name: str, content: Any) -> None:
         """Keep a small JSON-serialisable record with the results."""
         self._data.attrs[name] = json.dumps(content, sort_keys=True)
@@ -279,6 +292,11 @@ class ResultReader:
         if name not in self._file["data"]:
             raise InputError(f"{self._name} holds no array '{name}'")
         return np.asarray(self._file["data"][name][()])
+
+    def texts(self) -> dict[str, str]:
+        """The text files kept by `ResultWriter.text`, by name."""
+        files = self._file.get("files", {})
+        return {name: bytes(files[name][()]).decode() for name in files}
 
     def note(self, name: str) -> Any:
         """Read a record kept by `ResultWriter.note`; None when there is none."""

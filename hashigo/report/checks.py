@@ -223,6 +223,12 @@ def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:
             f"{note.get('frames')} frames"
         )
         yield "phonons", "potential against the reference's forces", text
+    modes = results.note("phonons", "modes")
+    if modes.get("skipped"):
+        yield "phonons", "averages over modes", f"not made: {modes['skipped']}"
+    elif modes.get("left_out"):
+        text = f"{modes['left_out']:.2%} of the modes lie below {modes['mode_cutoff']:g} THz and are left out"
+        yield "phonons", "averages over modes", text
     polar = results.note("phonons", "polar")
     if polar.get("applied") or polar.get("missing"):
         origin = f" (from {polar['origin']})" if polar.get("origin") else ""

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.results import CREATOR as TEXT_CREATOR
+from hashigo.calculators.results import TEXTS
 from hashigo.calculators.workers.dynamics.h5md import CREATOR
 from hashigo.calculators.workers.extrapolation import frames_to_label
 from hashigo.errors import InputError
@@ -156,6 +158,7 @@ def write_outputs(node: Any, folder: Path) -> Path:
     else:
         # What an earlier run left there does not belong to this one.
         (folder / FIELDS).unlink(missing_ok=True)
+    write_texts(stage_results(node).values(), folder)
     write_trajectories([found["dynamics"]] if "dynamics" in found else [], folder)
     return write_report(node, folder / PAGE)
 
@@ -164,6 +167,28 @@ def _to_label(data: Any) -> list[Frame]:
     """Configurations outside the potential's region that a result holds."""
     with data.reader() as reader:
         return frames_to_label(reader)
+
+
+def write_texts(results: Iterable[Any], folder: Path) -> None:
+    """Write the text files that results keep, such as crystal structures, in place of those of an earlier run.
+
+    Args:
+        results: nodes of stages.
+        folder: where to; files of these names that Hashigo did not write stay.
+
+    Raises:
+        InputError: when a file cannot be written.
+    """
+    kept: dict[str, str] = {}
+    for result in results:
+        with result.reader() as reader:
+            kept.update(reader.texts())
+    for name in TEXTS:
+        path = folder / name
+        if name in kept:
+            _write(path, kept[name].encode())
+        elif path.is_file() and TEXT_CREATOR in path.read_bytes()[:500].decode(errors="replace"):
+            path.unlink()
 
 
 def write_trajectories(results: Sequence[Any], folder: Path) -> None:

@@ -202,6 +202,17 @@ class Phonons(Section):
     imaginary_tolerance: Frequency = Field(
         -0.1, le=0, description="Gate: no frequency at a commensurate q-point below this, THz."
     )
+    mode_mesh: Count = Field(
+        15,
+        description="q-points along each reciprocal vector for Grüneisen parameters, velocities, thermal "
+        "displacements and states by atom.",
+    )
+    mode_cutoff: Frequency = Field(
+        0.01,
+        ge=0,
+        description="Modes up to this frequency, imaginary ones among them, are left out of thermal displacements "
+        "and of the thermal Grüneisen parameter, THz.",
+    )
 
 
 class Conductivity(Section):

@@ -97,6 +97,18 @@ def write_phonons(path):
             writer.array(f"{group}dos/frequency", np.linspace(0, 16, 30), units="THz")
             writer.array(f"{group}dos/density", np.linspace(0, 1, 30) ** 2, units="1/THz")
         writer.array("bands/spread", np.full_like(frequency, 0.1), units="THz")
+        writer.array("gruneisen/bands/frequency", frequency, units="THz")
+        writer.array("gruneisen/bands/parameter", 0.1 * frequency, units="dimensionless")
+        writer.quantity(
+            "gruneisen_parameter", [0.7, 0.8, 0.9], conditions=[{"temperature": t} for t in TEMPERATURES],
+            components={"mesh": np.full(3, 0.01)},
+        )  # fmt: skip
+        writer.array("modes/frequency", frequency, units="THz")
+        writer.array("modes/velocity", np.ones((*frequency.shape, 3)), units="m/s")
+        writer.array("modes/participation", np.ones_like(frequency), units="dimensionless")
+        writer.array("projected_dos/frequency", np.linspace(0, 16, 30), units="THz")
+        writer.array("projected_dos/density", np.ones((2, 30)), units="1/THz")
+        writer.note("modes", {"sites": ["Na", "Cl"], "left_out": 1e-3, "mode_cutoff": 0.01})
         writer.note(
             "bands",
             {"labels": ["Γ", "U|K", "Γ"], "positions": [0.0, 0.2, 0.4], "segments": [[0, 11], [11, 22]]},

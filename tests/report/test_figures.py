@@ -20,7 +20,7 @@ OF_STAGE = {
     "potential": {"parity", "reliability"},
     "potential_search": {"search"},
     "elasticity": {"directional-modulus"},
-    "phonons": {"bands", "thermal-properties"},
+    "phonons": {"bands", "thermal-properties", "gruneisen", "modes"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
     "green_kubo": {"green-kubo"},
     "expansion": {"thermal-expansion"},

@@ -34,6 +34,7 @@ from hashigo.report.page import (
     symbol_html,
     unit_html,
     write_outputs,
+    write_texts,
     write_trajectories,
 )
 from hashigo.workflows import results as run_results
@@ -244,6 +245,19 @@ def test_each_trajectory_is_a_file_of_its_own_and_those_of_earlier_runs_go(resul
         assert set(file) == {"h5md", "particles", "observables"}
     write_trajectories([], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_text_files_of_results_stand_beside_the_report(tmp_path):
+    with ResultWriter(tmp_path / "p.h5", task="phonons", task_version=1) as writer:
+        writer.text("displacements.cif", "data_Si\n_audit_creation_method 'Hashigo'\n")
+    (tmp_path / "stable.cif").write_text("data_old\n_audit_creation_method 'Hashigo'\n")
+    (tmp_path / "imaginary-mode.xyz").write_text("somebody else's")
+    folder = tmp_path
+    write_texts([SimpleNamespace(reader=lambda: ResultReader(tmp_path / "p.h5"))], folder)
+    assert (folder / "displacements.cif").read_text().startswith("data_Si")
+    # What an earlier run left goes, what is somebody else's stays.
+    assert not (folder / "stable.cif").exists()
+    assert (folder / "imaginary-mode.xyz").read_text() == "somebody else's"
 
 
 def test_trajectories_of_other_programs_stay(tmp_path):

@@ -1,4 +1,4 @@
-"""Task "phonons": bands, density of states and thermal properties by three routes.
+"""Task "phonons": bands, density of states and thermal properties by three routes, and properties of single modes.
 
 "symfc": force constants from the reference's displaced frames, at the reference's cell. "reference_cell": the mean
 potential on the same displacements, so that what differs is its forces. And, as the result, the mean potential and
@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.extrapolation import departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.crystal import read_structure
+from hashigo.calculators.workers.lattice.elastic import relax
 from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
+    ForceConstants,
     build_lattice,
     first_snapshots,
     model_dataset,
@@ -32,6 +35,8 @@ from hashigo.calculators.workers.lattice.harmonic import (
     difference,
     phonons,
 )
+from hashigo.calculators.workers.lattice.mode_result import Detail, ModeResult, Thermal, detail, thermal
+from hashigo.calculators.workers.lattice.modes import VOLUME_STEP, Volumes, scaled
 from hashigo.calculators.workers.lattice.phonon_result import ReferenceRoutes, Result, write
 from hashigo.calculators.workers.lattice.polar import Polar, read_polar
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
@@ -40,11 +45,11 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 4
+TASK_VERSION = 5
 
 Floats = NDArray[np.float64]
 
-#: Parameters and their defaults: displacement in Å, temperatures in K, imaginary_tolerance in THz.
+#: Parameters and their defaults: displacement in Å, temperatures in K, imaginary_tolerance and mode_cutoff in THz.
 DEFAULTS: dict[str, Any] = {
     "potential": None,
     "supercell": [2, 2, 2],
@@ -54,6 +59,8 @@ DEFAULTS: dict[str, Any] = {
     "temperatures": [300.0],
     "band_points": 51,
     "imaginary_tolerance": -0.1,
+    "mode_mesh": 15,
+    "mode_cutoff": 0.01,
     "seed": 0,
 }
 
@@ -86,7 +93,7 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in defaults and check them.
 
     Args:
-        parameters: any of `DEFAULTS`; displacement in Å, temperatures in K, imaginary_tolerance in THz.
+        parameters: any of `DEFAULTS`; displacement in Å, temperatures in K, imaginary_tolerance and mode_cutoff in THz.
 
     Raises:
         InputError: names the parameter and what to do.
@@ -102,7 +109,7 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
             f"phonons.displacement is {settings['displacement']} Å, not a small positive length",
             fix="set it to 0.03",
         )
-    for name, least in (("snapshots", 1), ("mesh", 1), ("band_points", 2)):
+    for name, least in (("snapshots", 1), ("mesh", 1), ("band_points", 2), ("mode_mesh", 1)):
         if settings[name] < least:
             raise InputError(
                 f"phonons.{name} is {settings[name]}, less than {least}", fix=f"set it to {DEFAULTS[name]}"
@@ -113,6 +120,11 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"phonons.imaginary_tolerance is {settings['imaginary_tolerance']} THz: imaginary modes count as negative",
             fix=f"set it to {DEFAULTS['imaginary_tolerance']}",
+        )
+    if settings["mode_cutoff"] < 0:
+        raise InputError(
+            f"phonons.mode_cutoff is {settings['mode_cutoff']} THz: an imaginary mode has no thermal displacement",
+            fix=f"set it to {DEFAULTS['mode_cutoff']}",
         )
     return settings
 
@@ -150,11 +162,11 @@ def compute(
     fit = Fit(lattice, 2)
     models = [committee.mean, *committee.members]
     atoms = [cells.mean, *cells.members]
-    own: dict[int, Phonons] = {}
+    own: dict[int, tuple[Phonons, Thermal, Detail | None]] = {}
     for index in range(comm.rank, len(models), comm.size):
         if job is not None:
             job.progress(index, len(models) + 1, "phonons")
-        own[index] = own_phonons(models[index], atoms[index], path, settings, fit, polar)
+        own[index] = own_phonons(models[index], atoms[index], path, settings, fit, polar, single=index == 0)
     reference = None
     # The last rank has no more models than the others.
     if frames and comm.rank == comm.size - 1:
@@ -166,7 +178,20 @@ def compute(
         job.progress(1, 1, "phonons")
     found = {index: value for part, _ in parts for index, value in part.items()}
     members = [found[index] for index in range(1, len(models))]
-    return Result(structure, path, found[0], members, parts[-1][1], polar, committee.calibrated)
+    single = found[0][2]
+    assert single is not None
+    modes = ModeResult(
+        temperatures=np.array(settings["temperatures"], dtype=float),
+        cutoff=float(settings["mode_cutoff"]),
+        detail=single,
+        mean=found[0][1],
+        members=[own for _, own, _ in members],
+        marks=cells.marks,
+    )
+    harmonic = [own for own, _, _ in members]
+    return Result(
+        structure, path, found[0][0], harmonic, parts[-1][1], polar, committee.calibrated, modes=modes
+    )
 
 
 def own_phonons(
@@ -176,8 +201,10 @@ def own_phonons(
     settings: Mapping[str, Any],
     fit: Fit | None = None,
     polar: Polar | None = None,
-) -> Phonons:
-    """Phonons of one model at its own relaxed cell, from pairs of opposite random displacements.
+    *,
+    single: bool = False,
+) -> tuple[Phonons, Thermal, Detail | None]:
+    """Phonons of one model at its own relaxed cell, and at a larger and a smaller volume.
 
     Args:
         model: the potential.
@@ -186,7 +213,26 @@ def own_phonons(
         settings: complete, of `check_settings`.
         fit: of second order, used when it serves this cell.
         polar: Born charges of the crystal.
+        single: whether properties of single modes are wanted too.
     """
+    lattice, constants = _constants(model, atoms, settings, fit, polar)
+    larger, smaller = (
+        _constants(model, relax(model, scaled(atoms, step), cell=False), settings, fit, polar)[0]
+        for step in (VOLUME_STEP, -VOLUME_STEP)
+    )
+    volumes = Volumes(lattice, larger, smaller)
+    mesh, temperatures = int(settings["mode_mesh"]), [float(t) for t in settings["temperatures"]]
+    return (
+        phonons(lattice, constants, path, *_mesh(settings)),
+        thermal(volumes, constants, mesh, temperatures, float(settings["mode_cutoff"])),
+        detail(volumes, constants, atoms, path, mesh) if single else None,
+    )
+
+
+def _constants(
+    model: Model, atoms: Atoms, settings: Mapping[str, Any], fit: Fit | None, polar: Polar | None
+) -> tuple[Phonopy, ForceConstants]:
+    """Lattice with force constants set, from pairs of opposite random displacements."""
     lattice = build_lattice(atoms, settings["supercell"], polar)
     if fit is None or not fit.serves(lattice):
         fit = Fit(lattice, 2)
@@ -198,7 +244,9 @@ def own_phonons(
         int(settings["seed"]),
         paired=True,
     )
-    return phonons(lattice, fit.solve(dataset), path, *_mesh(settings))
+    constants = fit.solve(dataset)
+    lattice.force_constants = constants.second
+    return lattice, constants
 
 
 def _mesh(settings: Mapping[str, Any]) -> tuple[int, list[float], float]:

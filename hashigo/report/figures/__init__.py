@@ -113,6 +113,23 @@ PLANNED = (
         phonons.thermal_properties,
     ),
     Plan(
+        "gruneisen",
+        "Grüneisen parameters",
+        "Left, mode Grüneisen parameters −∂ln ν/∂ln V along the bands, from force constants at volumes 1 % larger and "
+        "smaller with positions relaxed; a positive one softens as the crystal expands. Acoustic modes next to Γ are "
+        "left out. Right, their mean weighted with the modes' heat capacities, which the thermal expansion follows; "
+        "band, one standard uncertainty of mesh and committee.",
+        phonons.gruneisen,
+    ),
+    Plan(
+        "modes",
+        "Single phonon modes",
+        "Modes of a mesh of wave vectors by the mean potential: magnitude of the group velocity; participation ratio, "
+        "the share of the primitive cell's atoms that move in a mode; and the density of states by the element that "
+        "moves.",
+        phonons.single_modes,
+    ),
+    Plan(
         "thermal-expansion",
         "Thermal expansion",
         "Linear thermal expansion, heat capacity at constant pressure per mole of primitive cells, and isothermal bulk "

@@ -1,4 +1,4 @@
-"""Figures of the stage "phonons": bands beside the density of states, and thermal properties."""
+"""Figures of the stage "phonons": bands beside the density of states, thermal properties, and single modes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import COLOURS, axis_label, line_look, panels, styled
+from hashigo.report.figures.style import COLOURS, GREY, axis_label, line_look, panels, styled
 
 Floats = NDArray[np.float64]
 
@@ -115,4 +115,84 @@ def thermal_properties(results: Results) -> Figure:
         panel.legend()
     axes[0].set_ylabel("per mole of primitive cells")
     axes[1].set_ylabel(axis_label("helmholtz_energy"))
+    return figure
+
+
+@styled
+def gruneisen(results: Results) -> Figure:
+    """Mode Grüneisen parameters along the bands, and their thermal mean over temperature.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there are none.
+    """
+    distance = results.array("phonons", "bands/distance")
+    parameter = results.array("phonons", "gruneisen/bands/parameter")
+    frequency = results.array("phonons", "gruneisen/bands/frequency")
+    note = results.note("phonons", "bands")
+    figure, (left, right) = panels(2, 3.0, gridspec_kw={"width_ratios": [2.2, 1]})
+    # Close to Γ the acoustic ones are a small number over a small number.
+    shown = np.where(frequency > 0.02 * frequency.max(), parameter, np.nan)
+    for start, stop in note.get("segments") or [(0, len(distance))]:
+        for band in range(parameter.shape[1]):
+            look: dict[str, Any] = {"color": COLOURS[band % len(COLOURS)], "linewidth": 1.0}
+            left.plot(distance[start:stop], shown[start:stop, band], **look)
+    _marks(left, distance, note)
+    left.axhline(0.0, color="black", linewidth=0.6)
+    left.set_ylabel("Mode Grüneisen parameter $γ$")
+    try:
+        record = results.quantity("phonons", "gruneisen_parameter")
+    except InputError:  # an unstable crystal has no mean
+        right.set_axis_off()
+        return figure
+    temperature = [condition["temperature"] for condition in record.conditions]
+    right.plot(temperature, record.value, color=COLOURS[0], marker="o" if len(temperature) < 3 else None)
+    if record.standard_uncertainty is not None:
+        low, high = (record.value + sign * record.standard_uncertainty for sign in (-1, 1))
+        right.fill_between(temperature, low, high, color=COLOURS[0], alpha=0.3, lw=0)
+    right.set_xlabel(axis_label("temperature"))
+    right.set_ylabel("Thermal Grüneisen parameter $γ$")
+    return figure
+
+
+@styled
+def single_modes(results: Results) -> Figure:
+    """Group speed and participation of the modes of a mesh, and the density of states by element.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there are none.
+    """
+    frequency = results.array("phonons", "modes/frequency").ravel()
+    speed = np.linalg.norm(results.array("phonons", "modes/velocity"), axis=-1).ravel()
+    share = results.array("phonons", "modes/participation").ravel()
+    figure, axes = panels(3, 2.7)
+    points: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": ".",
+        "markersize": 2.5,
+        "color": GREY,
+        "rasterized": True,
+    }
+    axes[0].plot(frequency, speed / 1e3, **points)
+    axes[0].set_ylabel("Group speed (km/s)")
+    axes[1].plot(frequency, share, **points)
+    axes[1].set_ylabel("Participation ratio")
+    axes[1].set_ylim(0, 1.05)
+    density = results.array("phonons", "projected_dos/density")
+    sites = list(results.note("phonons", "modes").get("sites") or [])
+    axis = results.array("phonons", "projected_dos/frequency")
+    axes[2].plot(axis, density.sum(axis=0), color="black", linewidth=0.8, label="all")
+    for index, element in enumerate(dict.fromkeys(sites)):
+        rows = [row for row, name in enumerate(sites) if name == element]
+        axes[2].plot(axis, density[rows].sum(axis=0), label=element, **line_look(index))
+    axes[2].set_ylabel("DOS (1/THz)")
+    axes[2].set_ylim(0, None)
+    axes[2].legend()
+    for panel in axes:
+        panel.set_xlabel("Frequency $ν$ (THz)")
     return figure

@@ -18,7 +18,7 @@ from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee, Evaluation
 from hashigo.errors import InputError
 
-QUICK = {"mesh": 7, "band_points": 9, "temperatures": [100.0, 300.0]}
+QUICK = {"mesh": 7, "band_points": 9, "temperatures": [100.0, 300.0], "mode_mesh": 6}
 
 
 class Scaled:
@@ -110,6 +110,48 @@ def test_result_file(result, tmp_path):
     assert bands["segments"][-1][1] == len(frequency)
 
 
+def test_single_modes_are_in_the_result_file(result, tmp_path):
+    phonons.write(tmp_path / "p.h5", result, phonons.TASK_VERSION)
+    with ResultReader(tmp_path / "p.h5") as reader:
+        gamma = reader.quantity("gruneisen_parameter")
+        square = reader.quantity("mean_square_displacement")
+        frequency = reader.array("modes/frequency")
+        velocity = reader.array("modes/velocity")
+        states, axis = reader.array("projected_dos/density"), reader.array("projected_dos/frequency")
+        assert reader.array("modes/gruneisen").shape == reader.array("modes/participation").shape
+        assert reader.array("bands/velocity").shape == (*reader.array("bands/frequency").shape, 3)
+        tensors = reader.array("displacements/tensors")
+        members = reader.array("displacements/members")
+        assert reader.array("modes/weight").sum() == 6**3
+        assert list(reader.texts()) == ["displacements.cif"]
+        assert "_atom_site_aniso_U_11" in reader.texts()["displacements.cif"]
+    assert velocity.shape == (*frequency.shape, 3)
+    # Members' forces are the mean's times a factor: their modes have the same γ, but not the same heat capacities.
+    assert gamma.members == pytest.approx(np.stack([gamma.value, gamma.value]), rel=0.03)
+    assert gamma.members[0, 0] > gamma.value[0] > gamma.members[1, 0]
+    assert gamma.value[1] == pytest.approx(0.78, abs=0.02)
+    assert set(gamma.components) == {"mesh", "model"}
+    assert members[0, 1, 0, 0, 0] > tensors[1, 0, 0, 0] > members[1, 1, 0, 0, 0]
+    assert square.conditions[0] == {"temperature": 100.0, "atomic_number": 14.0}
+    assert square.value == pytest.approx(tensors[:, 0, 0, 0])
+    assert square.marks == ()
+    assert states.shape == (2, len(axis))
+    assert states.sum(axis=1) * (axis[1] - axis[0]) == pytest.approx([3.0, 3.0], rel=0.05)
+
+
+def test_an_unstable_crystal_has_no_thermal_displacements(tersoff, diamond, tmp_path):
+    settings = phonons.check_settings(QUICK)
+    unstable = phonons.compute(
+        diamond, Committee(Scaled(tersoff, -1e-2)), RelaxedCells(diamond), [], settings
+    )
+    phonons.write(tmp_path / "p.h5", unstable, phonons.TASK_VERSION)
+    with ResultReader(tmp_path / "p.h5") as reader:
+        assert "imaginary" in reader.note("modes")["skipped"]
+        assert "mean_square_displacement" not in reader.quantities()
+        assert not reader.texts()
+        assert reader.has("modes/velocity")
+
+
 def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(tersoff, diamond, tmp_path, monkeypatch):
     unstable = Committee(Scaled(tersoff, -1e-2))
     monkeypatch.setattr(phonons, "committee_for", lambda inputs, reference, elements: unstable)
@@ -180,6 +222,8 @@ def test_two_ranks_give_what_one_gives(tersoff_potential, tersoff_frames, diamon
         ({"snapshots": 0}, "snapshots"),
         ({"temperatures": [-1.0]}, "temperatures"),
         ({"imaginary_tolerance": 0.1}, "imaginary_tolerance"),
+        ({"mode_mesh": 0}, "mode_mesh"),
+        ({"mode_cutoff": -0.1}, "mode_cutoff"),
     ],
 )
 def test_bad_parameters_are_named(parameters, named):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.extrapolation import Departure
 from hashigo.calculators.workers.lattice.harmonic import THERMAL, BandPath, Difference, Phonons
+from hashigo.calculators.workers.lattice.mode_result import ModeResult, write_modes
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,7 @@ class Result:
         reference: at the reference's cell, or a sentence why the frames do not give it; None without frames.
         polar: Born charges that every route has its non-analytic term from; None where they are not known.
         calibrated: whether the committee's spread is.
+        modes: properties of single modes, and averages over them.
     """
 
     structure: Atoms
@@ -66,6 +68,7 @@ class Result:
     reference: ReferenceRoutes | str | None = None
     polar: Polar | None = None
     calibrated: bool = False
+    modes: ModeResult | None = None
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -92,6 +95,8 @@ def write(path: Path, result: Result, task_version: int, outside: Departure | No
         positions, labels = result.path.ticks(result.mean.distance)
         writer.note("bands", {"labels": labels, "positions": positions, "segments": result.path.ranges})
         writer.note("polar", polar_note(result.polar, result.structure.get_chemical_symbols()))
+        if result.modes is not None:
+            write_modes(writer, result.modes, result.calibrated, result.mean.gate.passed)
         _write_gate(writer, result)
         if outside is not None:
             outside.write(writer)

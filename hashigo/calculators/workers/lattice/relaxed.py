@@ -8,6 +8,7 @@ from pathlib import Path
 from ase import Atoms
 
 from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers.lattice.fixed_cell import MARK
 from hashigo.calculators.workers.potential import Committee
 from hashigo.errors import InputError
 
@@ -19,10 +20,12 @@ class RelaxedCells:
     Attributes:
         mean: by the mean model; lengths in Å.
         members: by the committee's members, in their order; lengths in Å.
+        marks: what the reader must know of numbers that the cell enters.
     """
 
     mean: Atoms
     members: tuple[Atoms, ...] = ()
+    marks: tuple[str, ...] = ()
 
     def check(self, committee: Committee) -> None:
         """Check that every member has its cell.
@@ -56,8 +59,9 @@ def read_relaxed(path: Path) -> RelaxedCells:
         def atoms(cell: object, positions: object) -> Atoms:
             return Atoms(symbols, cell=cell, scaled_positions=positions, pbc=True)
 
+        marks = (MARK,) if note.get("cell_kept") else ()
         mean = atoms(reader.array("relaxed/cell"), reader.array("relaxed/positions"))
         if not reader.has("members/cell"):
-            return RelaxedCells(mean)
+            return RelaxedCells(mean, marks=marks)
         cells = zip(reader.array("members/cell"), reader.array("members/positions"), strict=True)
-        return RelaxedCells(mean, tuple(atoms(cell, positions) for cell, positions in cells))
+        return RelaxedCells(mean, tuple(atoms(cell, positions) for cell, positions in cells), marks)
