@@ -12,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from hashigo.calculators.learning import Round, write_rounds
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers.dynamics.h5md import CREATOR
+from hashigo.calculators.workers.lattice.elastic_properties import write_velocities
 from hashigo.report.figures import Results
 
 TEMPERATURES = [200.0, 300.0, 400.0]
+SILICON = bulk("Si", "diamond", 5.43, cubic=True)
 
 
 def cubic(c11, c12, c44):
@@ -77,6 +80,9 @@ def write_elasticity(path):
         spread = {"model": members[:, 0].std(axis=0, ddof=1)}
         writer.quantity("stiffness", cubic(142, 75, 69), members=members, components=spread)
         writer.quantity("lattice_parameters", [5.43] * 3, components={"model": [1e-4] * 3})
+        write_velocities(
+            writer, (cubic(142, 75, 69), SILICON), [(cubic(142 + d, 75, 69), SILICON) for d in (-1.0, 1.0)]
+        )
         writer.note("born_stability", {"stable": True, "eigenvalues": [67.0, 292.0], "unstable_members": [1]})
         writer.note("gate", {"name": "born_stability", "passed": True})
 

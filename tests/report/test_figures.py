@@ -11,7 +11,7 @@ import pytest
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.report.figures import PLANNED, Results, draw_all
 from hashigo.report.figures.conductivity import distinct_axes
-from hashigo.report.figures.crystal import youngs_modulus
+from hashigo.report.figures.crystal import direction_path, youngs_modulus
 from hashigo.report.figures.dynamics import broadened
 from hashigo.report.figures.style import axis_label, evenly, isotropic, look, middle, svg
 
@@ -19,7 +19,7 @@ OF_STAGE = {
     "learning": {"learning"},
     "potential": {"parity", "reliability"},
     "potential_search": {"search"},
-    "elasticity": {"directional-modulus"},
+    "elasticity": {"directional-modulus", "sound-velocities"},
     "phonons": {"bands", "thermal-properties", "gruneisen", "modes"},
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
     "green_kubo": {"green-kubo"},
@@ -135,6 +135,22 @@ def test_the_search_marks_what_was_chosen(results):
         assert mark.get_xydata().tolist() == [[20.0, height]]
     rule = next(line for line in figure.axes[1].lines if "standard error" in str(line.get_label()))
     assert list(rule.get_ydata()) == [pytest.approx(0.22)] * 2
+
+
+def test_the_path_over_directions_is_made_of_neighbours_and_passes_the_axes():
+    polar, azimuth = np.linspace(0, 90, 19), np.arange(0.0, 360.0, 5.0)
+    steps, names = direction_path(polar, azimuth)
+    assert [name for _, name in names] == ["z", "x", "y", "z", "xy"]
+    vectors = np.array(
+        [
+            [np.sin(p) * np.cos(a), np.sin(p) * np.sin(a), np.cos(p)]
+            for p, a in ((np.radians(polar[i]), np.radians(azimuth[j])) for i, j in steps)
+        ]
+    )
+    np.testing.assert_allclose(np.sum(vectors[1:] * vectors[:-1], axis=1), np.cos(np.radians(5)), atol=1e-12)
+    axes = {"x": [1, 0, 0], "y": [0, 1, 0], "z": [0, 0, 1], "xy": [0.5**0.5, 0.5**0.5, 0]}
+    for place, name in names:
+        np.testing.assert_allclose(vectors[place], axes[name], atol=1e-12)
 
 
 def test_youngs_modulus_of_a_cubic_crystal_along_its_axes():

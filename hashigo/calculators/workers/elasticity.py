@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.units import kg, m
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
@@ -18,16 +17,17 @@ from hashigo.calculators.workers.lattice.crystal import PrimitiveCell, read_stru
 from hashigo.calculators.workers.lattice.elastic import (
     Stability,
     born_stability,
-    hill_moduli,
     relax,
     stiffness,
 )
+from hashigo.calculators.workers.lattice.elastic_properties import elastic_quantities, write_velocities
 from hashigo.calculators.workers.lattice.fixed_cell import MARK, WHY, kept_cell
+from hashigo.calculators.workers.lattice.waves import mass_density
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError, WorkerError
 
-TASK_VERSION = 4
+TASK_VERSION = 5
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,8 @@ DEFAULTS: dict[str, Any] = {
     "relax_internal": True,
 }
 
-_DENSITY = m**3 / kg
+#: Mark on numbers that some members of the committee do not have.
+UNSTABLE_MEMBER = "no spread: a member of the committee is unstable"
 #: Quantities that the cell alone gives.
 _OF_CELL = ("lattice_parameters", "cell_volume", "density")
 
@@ -58,14 +59,12 @@ class CrystalState:
 
     def quantities(self) -> dict[str, Floats]:
         """Its quantities by name, each in the vocabulary's unit and shape."""
-        moduli = hill_moduli(self.stiffness)
         values = {
             "lattice_parameters": self.atoms.cell.lengths(),
             "cell_volume": self.atoms.get_volume(),
-            "density": self.atoms.get_masses().sum() / self.atoms.get_volume() * _DENSITY,
+            "density": mass_density(self.atoms),
             "stiffness": self.stiffness,
-            "bulk_modulus": moduli.bulk,
-            "shear_modulus": moduli.shear,
+            **elastic_quantities(self.stiffness, self.atoms),
         }
         return {name: np.asarray(value, dtype=float) for name, value in values.items()}
 
@@ -231,21 +230,10 @@ def write(job: Job, result: Elasticity, outside: Departure | None = None) -> Non
     mean = result.mean.atoms
     with ResultWriter(job.output, task="elasticity", task_version=TASK_VERSION) as writer:
         for name, value in result.mean.quantities().items():
-            given = not result.cell_relaxed and name in _OF_CELL
-            members = np.array([vote[name] for vote in votes]) if votes and not given else None
-            # One member has no spread.
-            spread = (
-                {"model": members.std(axis=0, ddof=1)} if members is not None and len(votes) > 1 else None
-            )
-            marks = () if result.cell_relaxed else (MARK,)
-            writer.quantity(
-                name,
-                value,
-                members=members,
-                components=spread,
-                calibrated=result.calibrated,
-                marks=marks,
-            )
+            _write_quantity(writer, name, value, [vote[name] for vote in votes], result)
+        write_velocities(
+            writer, (result.mean.stiffness, mean), [(one.stiffness, one.atoms) for one in result.members]
+        )
         writer.array("relaxed/cell", mean.cell.array, units="Å")
         writer.array("relaxed/positions", mean.get_scaled_positions(wrap=False), units="dimensionless")
         if result.members:
@@ -259,6 +247,26 @@ def write(job: Job, result: Elasticity, outside: Departure | None = None) -> Non
         _write_gate(writer, result)
         if outside is not None:
             outside.write(writer)
+
+
+def _write_quantity(
+    writer: ResultWriter, name: str, value: Floats, votes: list[Floats], result: Elasticity
+) -> None:
+    """Write a quantity with its members and their spread; one that an unstable crystal does not have is left out."""
+    if not np.isfinite(value).all():
+        return
+    given = not result.cell_relaxed and name in _OF_CELL
+    members = np.array(votes) if votes and not given else None
+    marks = [] if result.cell_relaxed else [MARK]
+    # One member has no spread, nor have members some of which have no value.
+    spread = None
+    if members is not None and not np.isfinite(members).all():
+        marks.append(UNSTABLE_MEMBER)
+    elif members is not None and len(votes) > 1:
+        spread = {"model": members.std(axis=0, ddof=1)}
+    writer.quantity(
+        name, value, members=members, components=spread, calibrated=result.calibrated, marks=marks
+    )
 
 
 def _write_gate(writer: ResultWriter, result: Elasticity) -> None:

@@ -97,6 +97,14 @@ PLANNED = (
         crystal.directional_modulus,
     ),
     Plan(
+        "sound-velocities",
+        "Sound in the crystal by direction",
+        "Phase velocities of the three plane waves at long wavelength (Christoffel's equation) along great circles: "
+        "from z over x and y back to z, and from z to the diagonal of x and y. Names hold where a wave is purely "
+        "transverse or longitudinal. Bands: committee spread.",
+        crystal.sound_velocities,
+    ),
+    Plan(
         "bands",
         "Phonon bands and density of states",
         "Bands of the mean potential at its own relaxed cell, with the spread of the committee; dashed, from the "

@@ -1,6 +1,8 @@
-"""Figures of the stage "elasticity": how stiff the crystal is in each direction."""
+"""Figures of the stage "elasticity": how stiff the crystal is, and how fast sound runs, in each direction."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -79,6 +81,64 @@ def directional_modulus(results: Results) -> Figure:
     axes.tick_params(axis="y", labelsize=7)
     axes.set_title("Young's modulus $E$ (GPa) by direction")
     figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+#: Corners of a path over directions, in polar angle and azimuth, °: along each line one of them changes.
+_PATH = (("z", 0, 0), ("x", 90, 0), ("y", 90, 90), ("z", 0, 90), ("z", 0, 45), ("xy", 90, 45))
+
+
+def direction_path(polar: Floats, azimuth: Floats) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
+    """Rows and columns of a grid of directions along great circles through the axes, and names of the corners.
+
+    Args:
+        polar: angles from z, shape (n_polar,), °.
+        azimuth: angles from x around z, shape (n_azimuth,), °.
+    """
+    steps: list[tuple[int, int]] = []
+    names = [(0, _PATH[0][0])]
+    for (_, polar_a, azimuth_a), (name, polar_b, azimuth_b) in pairwise(_PATH):
+        if name == names[-1][1]:
+            continue  # the same direction, from where another great circle starts
+        row_a, row_b = (int(np.argmin(np.abs(polar - angle))) for angle in (polar_a, polar_b))
+        column_a, column_b = (int(np.argmin(np.abs(azimuth - angle))) for angle in (azimuth_a, azimuth_b))
+        count = max(abs(row_b - row_a), abs(column_b - column_a)) + 1
+        rows = np.linspace(row_a, row_b, count).round().astype(int)
+        columns = np.linspace(column_a, column_b, count).round().astype(int)
+        steps += list(zip(rows.tolist(), columns.tolist(), strict=True))[1 if steps else 0 :]
+        names.append((len(steps) - 1, name))
+    return steps, names
+
+
+@styled
+def sound_velocities(results: Results) -> Figure:
+    """Velocities of the three waves along great circles through the axes.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there are none.
+    """
+    polar, azimuth, velocity = (
+        results.array("elasticity", f"sound/{name}") for name in ("polar", "azimuth", "velocity")
+    )
+    steps, names = direction_path(polar, azimuth)
+    rows, columns = np.array(steps).T
+    place = np.arange(len(steps))
+    figure, (axes,) = panels(1, 2.6)
+    figure.set_figwidth(WIDE * 0.62)
+    for branch, name in enumerate(("slow transverse", "fast transverse", "longitudinal")):
+        curve, look = velocity[rows, columns, branch] / 1000, line_look(branch)
+        axes.plot(place, curve, label=name, **look)
+        if results.has("elasticity", "sound/spread"):
+            spread = results.array("elasticity", "sound/spread")[rows, columns, branch] / 1000
+            axes.fill_between(place, curve - spread, curve + spread, color=look["color"], alpha=0.3, lw=0)
+    axes.set_xticks(*zip(*names, strict=True))
+    axes.set_xlim(0, place[-1])
+    axes.set_ylim(0, None)
+    axes.set_ylabel("Velocity of sound (km/s)")
+    axes.legend(loc="lower right")
     return figure
 
 

@@ -17,7 +17,7 @@ from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers import elasticity
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.crystal import primitive, write_structure
-from hashigo.calculators.workers.lattice.elastic import hill_moduli
+from hashigo.calculators.workers.lattice.moduli import hill_moduli
 from hashigo.calculators.workers.polynomial import load_committee
 from hashigo.calculators.workers.potential import AseModel, Committee, Evaluation, Model
 from hashigo.errors import InputError, WorkerError
@@ -45,6 +45,17 @@ def test_tersoff_silicon_has_its_known_cell_and_stiffness(tmp_path: Path) -> Non
             assert found == pytest.approx(known, rel=0.005)
         assert result.quantity("density").value[0] == pytest.approx(2327.9, rel=1e-3)
         assert result.quantity("bulk_modulus").value[0] == pytest.approx((142.5 + 2 * 75.4) / 3, rel=0.005)
+        assert result.quantity("zener_ratio").value[0] == pytest.approx(2 * 69.0 / (142.5 - 75.4), rel=0.01)
+        density = result.quantity("density").value[0]
+        shear = result.quantity("shear_modulus").value[0]
+        assert result.quantity("sound_velocity_transverse").value[0] == pytest.approx(
+            np.sqrt(shear * 1e9 / density)
+        )
+        # along x run two transverse waves and a longitudinal one
+        row, column = result.array("sound/polar").tolist().index(90.0), 0
+        expected = np.sqrt(np.array([69.0, 69.0, 142.5]) * 1e9 / density)
+        np.testing.assert_allclose(result.array("sound/velocity")[row, column], expected, rtol=0.003)
+        assert not result.has("sound/spread")
         assert result.quantity("stiffness").members is None
         assert result.quantity("stiffness").standard_uncertainty is None
         assert result.note("born_stability")["stable"]
@@ -67,6 +78,11 @@ def test_members_are_aligned_and_make_the_model_part_of_the_uncertainty(
         np.testing.assert_allclose(record.standard_uncertainty, record.components["model"])
         assert record.calibrated is load_committee(tersoff_potential).calibrated
         shear = result.quantity("shear_modulus").members
+        debye = result.quantity("debye_temperature")
+        assert debye.members is not None
+        assert debye.members.shape == (4, 1)
+        assert debye.value[0] == pytest.approx(np.mean(debye.members), rel=0.02)
+        assert result.array("sound/spread").shape == result.array("sound/velocity").shape
         volumes = result.quantity("cell_volume").members
         cells = result.array("members/cell")
         assert shear is not None
@@ -142,6 +158,10 @@ def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(
     assert note["stable"] is gate["passed"] is passed
     assert (note["eigenvalues"][0] > 0) is passed
     assert gate["name"] == "born_stability"
+    with ResultReader(task.output) as result:
+        # moduli of directions that yield mean nothing
+        assert ("debye_temperature" in result.quantities()) is passed
+        assert "shear_modulus" in result.quantities()
     if passed:
         assert (gate["message"], gate["fix"]) == ("", "")
     else:
@@ -149,6 +169,22 @@ def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(
             r"Si8 is elastically unstable: its stiffness has an eigenvalue of -[\d.]+ GPa", gate["message"]
         )
         assert "structure's phase" in gate["fix"]
+
+
+def test_an_unstable_member_takes_the_spread_of_what_it_does_not_have(
+    tmp_path: Path, tersoff: AseModel, diamond: Atoms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unstable = Soft(tersoff, primitive(diamond).cell.array, 75.0)
+    committee = Committee(tersoff, (tersoff, unstable))
+    monkeypatch.setattr(elasticity, "committee_for", lambda *_: committee)
+    task = job(tmp_path, diamond)
+    elasticity.run(task)
+    with ResultReader(task.output) as result:
+        assert result.note("born_stability")["unstable_members"] == [1]
+        record = result.quantity("debye_temperature")
+        assert record.standard_uncertainty is None
+        assert record.marks == (elasticity.UNSTABLE_MEMBER,)
+        assert result.quantity("bulk_modulus").standard_uncertainty is not None
 
 
 @pytest.mark.parametrize(

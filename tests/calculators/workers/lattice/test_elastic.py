@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.units import GPa
 from scipy.spatial.transform import Rotation
 
 from hashigo.calculators.workers.lattice.crystal import point_group, primitive
 from hashigo.calculators.workers.lattice.elastic import (
     born_stability,
-    hill_moduli,
     relax,
     stiffness,
     stiffness_basis,
@@ -124,19 +126,6 @@ def test_symmetrising_keeps_what_is_symmetric() -> None:
     np.testing.assert_allclose(symmetrise(known, rotations), known, atol=1e-10)
 
 
-def test_moduli_of_isotropic_and_cubic_crystals() -> None:
-    isotropic = hill_moduli(cubic(120, 60, 30))
-    assert isotropic.bulk_voigt == pytest.approx(80)
-    assert isotropic.bulk_reuss == pytest.approx(80)
-    assert isotropic.shear_voigt == pytest.approx(30)
-    assert isotropic.shear_reuss == pytest.approx(30)
-    silicon = hill_moduli(cubic(165.7, 63.9, 79.6))
-    assert silicon.bulk == pytest.approx((165.7 + 2 * 63.9) / 3)
-    difference = 165.7 - 63.9
-    assert silicon.shear_voigt == pytest.approx((difference + 3 * 79.6) / 5)
-    assert silicon.shear_reuss == pytest.approx(5 * difference * 79.6 / (4 * 79.6 + 3 * difference))
-
-
 def test_born_stability_does_not_depend_on_the_axes_and_passes_just_above_zero() -> None:
     for c44, stable in ((1e-3, True), (-1e-3, False)):
         assert born_stability(cubic(100, 50, c44)).stable is stable
@@ -149,3 +138,18 @@ def test_born_stability_does_not_depend_on_the_axes_and_passes_just_above_zero()
 def test_a_runaway_is_stopped(tersoff: AseModel) -> None:
     with pytest.raises(WorkerError, match="ran away"):
         relax(tersoff, bulk("Si", "diamond", 6.3))
+
+
+def test_every_crystal_system_has_its_exact_stiffness_in_its_own_symmetry(
+    any_crystal: tuple[Atoms, int], network: Any
+) -> None:
+    atoms, count = any_crystal
+    rotations = point_group(atoms)
+    assert len(stiffness_basis(rotations)) == count
+    model = network(atoms, 5.5)
+    for relaxed in (False, True):
+        exact = model.stiffness(relaxed) / GPa
+        np.testing.assert_allclose(symmetrise(exact, rotations), exact, atol=1e-9 * abs(exact).max())
+        found = stiffness(model, atoms, 2e-4, relax_internal=relaxed, force_tolerance=1e-9)
+        np.testing.assert_allclose(found, exact, atol=2e-6 * abs(exact).max())
+        assert born_stability(found).stable
