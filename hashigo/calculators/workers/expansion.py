@@ -17,7 +17,9 @@ from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.extrapolation import departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.cell_grid import (
+    CUBIC,
     RELAXED,
+    SCALED,
     deformed,
     family,
     grid_points,
@@ -27,14 +29,14 @@ from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.expansion_result import Computed, Result, write
 from hashigo.calculators.workers.lattice.free_energy import Vibrations, vibrations
 from hashigo.calculators.workers.lattice.polar import Polar, read_polar
-from hashigo.calculators.workers.lattice.quasiharmonic import Grid
+from hashigo.calculators.workers.lattice.quasiharmonic import Grid, fewest
 from hashigo.calculators.workers.lattice.reference_volumes import FEWEST, reference_points, spot_check
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 1
+TASK_VERSION = 2
 
 #: Parameters and their defaults: temperatures in K, pressure in GPa, displacement in Å, imaginary_tolerance in THz.
 DEFAULTS: dict[str, Any] = {
@@ -163,9 +165,12 @@ def compute(
     found = {number: value for part in parts for number, value in part.items()}
     count = len(points)
     sets = [[found[first + at] for at in range(count)] for first in range(0, len(tasks), count)]
-    unstable = _unstable(sets[0], settings)
-    grids = [assemble(points, one).without(unstable) for one in sets]
-    coarse = assemble(points, sets[0], row=1).without(unstable)
+    whose = ["", *[f" by member {i}" for i in range(len(committee.members))], f" in a supercell {larger}"]
+    unstable = [
+        _unstable(one, settings, points.shape[1], whom) for one, whom in zip(sets, whose, strict=True)
+    ]
+    grids = [assemble(points, one).without(left) for one, left in zip(sets, unstable, strict=True)]
+    coarse = assemble(points, sets[0], row=1).without(unstable[0])
     return Result(
         formula=cells.mean.get_chemical_formula(),
         atoms=cells.mean,
@@ -174,20 +179,29 @@ def compute(
         coarse=coarse,
         larger=grids[-1],
         members=grids[1:-1],
-        left_out=[float(np.linalg.det(sets[0][at].lattice)) for at in unstable],
+        left_out=[float(np.linalg.det(sets[0][at].lattice)) for at in unstable[0]],
         calibrated=committee.calibrated,
         polar=polar,
     )
 
 
-def _unstable(cells: Sequence[Computed], settings: Mapping[str, Any]) -> list[int]:
-    """Points with an imaginary mode; too few others are an error."""
+def _unstable(
+    cells: Sequence[Computed], settings: Mapping[str, Any], n_parameters: int = 1, whose: str = ""
+) -> list[int]:
+    """Points with an imaginary mode, which count for nothing; too few others are an error.
+
+    Args:
+        cells: in the order of the points.
+        settings: complete, of `check_settings`.
+        n_parameters: count of strain parameters.
+        whose: says in the message which of the grids it is.
+    """
     limit = float(settings["imaginary_tolerance"])
     unstable = [at for at, cell in enumerate(cells) if cell.vibrations.minimum < limit]
-    if len(cells) - len(unstable) < FEWEST:
+    if len(cells) - len(unstable) < fewest(n_parameters):
         lowest = min(cell.vibrations.minimum for cell in cells)
         raise InputError(
-            f"{len(unstable)} of {len(cells)} cells of the thermal expansion have imaginary modes, down to "
+            f"{len(unstable)} of {len(cells)} cells of the thermal expansion have imaginary modes{whose}, down to "
             f"{lowest:.2f} THz: a quasi-harmonic crystal must be stable",
             fix="narrow expansion.volume_range, or check the structure's phase",
         )
@@ -272,7 +286,7 @@ def from_reference(
     return Result(
         formula=structure.get_chemical_formula(),
         atoms=structure,
-        kind=kind if kind == "cubic" else RELAXED,
+        kind=kind if kind == CUBIC else SCALED,
         mean=assemble(points, cells).without(unstable),
         coarse=assemble(points, cells, row=1).without(unstable),
         left_out=[float(np.linalg.det(cells[at].lattice)) for at in unstable],

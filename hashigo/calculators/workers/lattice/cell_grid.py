@@ -20,8 +20,13 @@ from hashigo.errors import WorkerError
 Floats = NDArray[np.float64]
 
 CUBIC, UNIAXIAL, RELAXED = "cubic", "uniaxial", "shape relaxed at each volume"
+#: Of cells of the reference, whose shape is that of the structure.
+SCALED = "scaled as a whole"
 #: What is left out where the cell has more free parameters than the grid.
-MARK = "cell's shape relaxed without vibrations at each volume"
+MARKS = {
+    RELAXED: "cell's shape relaxed without vibrations at each volume",
+    SCALED: "cell scaled as a whole: its shape is that of the structure at each volume",
+}
 _STEPS = 300
 
 

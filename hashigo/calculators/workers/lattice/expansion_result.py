@@ -15,7 +15,7 @@ from scipy.constants import Avogadro, elementary_charge
 
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.extrapolation import Departure
-from hashigo.calculators.workers.lattice.cell_grid import MARK, RELAXED
+from hashigo.calculators.workers.lattice.cell_grid import MARKS
 from hashigo.calculators.workers.lattice.crystal import primitive
 from hashigo.calculators.workers.lattice.free_energy import Vibrations
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
@@ -198,7 +198,7 @@ def _write_quantity(
 
 
 def _marks(result: Result) -> tuple[str, ...]:
-    shape = (MARK,) if result.kind == RELAXED else ()
+    shape = (MARKS[result.kind],) if result.kind in MARKS else ()
     return (*shape, *(("from the reference's frames",) if result.source == "reference" else ()))
 
 
@@ -222,13 +222,7 @@ def _note(
     result: Result, found: Equilibrium, absent: list[float], settings: Mapping[str, Any], converged: bool
 ) -> dict[str, Any]:
     check = result.spot_check
-    spot: dict[str, Any] = {"skipped": check} if isinstance(check, str) else {
-        "what": "energies of the potential against the reference's at scaled cells, their mean difference taken off",
-        "rms": 1000 * check.rms,
-        "unit": "meV/atom",
-        "volumes": check.volumes.tolist(),
-        "displaced_frames": check.displaced,
-    }  # fmt: skip
+    spot = {"skipped": check} if isinstance(check, str) else check.values()
     return {
         "source": result.source,
         "cell": result.kind,

@@ -160,24 +160,27 @@ class Equilibrium:
         return np.isfinite(self.volume)
 
 
+def fewest(n_parameters: int) -> int:
+    """Least count of cells: those of a cubic polynomial, and one more.
+
+    Args:
+        n_parameters: count of strain parameters.
+    """
+    return len(monomials(n_parameters, 3)) + 1
+
+
 def degrees(n_points: int, n_parameters: int, *, lower: bool = False) -> tuple[int, int]:
     """Degrees of the fits of static energies and of vibrations; those of `lower` tell the error of the fit.
 
-    A polynomial is taken only where there are two more points than monomials.
+    A polynomial is taken only where there are more points than monomials; the lower ones are always one degree less.
 
     Args:
-        n_points: count of cells.
+        n_points: count of cells, at least `fewest`.
         n_parameters: count of strain parameters.
         lower: whether the lower ones are asked for.
     """
-    wanted = (3, 2) if lower else (4, 3)
-    return (_possible(n_points, n_parameters, wanted[0]), _possible(n_points, n_parameters, wanted[1]))
-
-
-def _possible(n_points: int, n_parameters: int, degree: int) -> int:
-    while degree > 2 and len(monomials(n_parameters, degree)) + 2 > n_points:
-        degree -= 1
-    return degree
+    static = 4 if len(monomials(n_parameters, 4)) < n_points else 3
+    return (static - 1, 2) if lower else (static, 3)
 
 
 def equilibrium(grid: Grid, pressure: float = 0.0, *, lower: bool = False) -> Equilibrium:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from phonopy.qha.core import BulkModulus
 
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.workers.lattice.free_energy import Vibrations, vibrations_of
 from hashigo.calculators.workers.lattice.polar import Polar
+from hashigo.calculators.workers.lattice.quasiharmonic import GPA
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.potential import Model
 from hashigo.errors import InputError
@@ -65,8 +68,7 @@ def by_volume(structure: Atoms, frames: Sequence[Frame]) -> list[VolumeFrames]:
         groups.setdefault(near[0] if near else len(volumes) - 1, []).append(frame)
     found = []
     for index in np.argsort(volumes):
-        scaled = structure.copy()
-        scaled.set_cell(structure.cell.array * volumes[index] ** (1 / 3), scale_atoms=True)
+        scaled = _scaled(structure, volumes[index])
         at_rest = [_undisplaced(scaled, frame) for frame in groups[index]]
         still = [frame for frame, rests in zip(groups[index], at_rest, strict=True) if rests]
         energies = [frame.energy / len(frame.symbols) for frame in still if frame.energy is not None]
@@ -147,11 +149,31 @@ class SpotCheck:
         volumes: over the structure's, shape (n_volumes,), dimensionless.
         rms: of the difference, its mean taken off, eV an atom.
         displaced: count of frames compared that have displaced atoms, number.
+        volume: where the energy is least, the potential's over the reference's, dimensionless; None where fewer than
+            `FEWEST` cells without displacements were compared.
+        modulus: bulk modulus there without vibrations, of the potential and of the reference, GPa; or None.
     """
 
     volumes: Floats
     rms: float
     displaced: int
+    volume: float | None = None
+    modulus: tuple[float, float] | None = None
+
+    def values(self) -> dict[str, Any]:
+        """What is kept with the results; energies in meV an atom, moduli in GPa."""
+        out: dict[str, Any] = {
+            "what": "energies of the potential against the reference's at scaled cells, without their mean difference",
+            "rms": 1000 * self.rms,
+            "unit": "meV/atom",
+            "volumes": self.volumes.tolist(),
+            "displaced_frames": self.displaced,
+        }
+        if self.volume is not None and self.modulus is not None:
+            out["equilibrium_volume_ratio"] = self.volume
+            out["bulk_modulus_potential"], out["bulk_modulus_reference"] = self.modulus
+            out["bulk_modulus_unit"] = "GPa"
+        return out
 
 
 def spot_check(structure: Atoms, frames: Sequence[Frame], model: Model) -> SpotCheck | str:
@@ -167,18 +189,31 @@ def spot_check(structure: Atoms, frames: Sequence[Frame], model: Model) -> SpotC
     volumes = np.array([ratio for ratio, _ in chosen])
     if len(chosen) < 3 or np.ptp(volumes) < 0.01:
         return "the reference's frames have no energies at scaled cells of three volumes or more"
+    known = np.array([float(frame.energy or 0.0) / len(frame.symbols) for _, frame in chosen])
     modelled = model.evaluate([frame.atoms() for _, frame in chosen])
-    gaps = np.array(
-        [
-            (found.energy - float(frame.energy or 0.0)) / len(frame.symbols)
-            for found, (_, frame) in zip(modelled, chosen, strict=True)
-        ]
+    found = np.array(
+        [one.energy / len(frame.symbols) for one, (_, frame) in zip(modelled, chosen, strict=True)]
     )
-    return SpotCheck(
-        np.unique(volumes.round(6)),
-        float(np.std(gaps)),
-        sum(not _undisplaced(_scaled(structure, r), f) for r, f in chosen),
-    )
+    rests = np.array([_undisplaced(_scaled(structure, ratio), frame) for ratio, frame in chosen])
+    size = structure.get_volume() / len(structure)
+    minima = [_minimum(size * volumes[rests], energies[rests]) for energies in (found, known)]
+    check = SpotCheck(np.unique(volumes.round(6)), float(np.std(found - known)), int(np.sum(~rests)))
+    if minima[0] is None or minima[1] is None:
+        return check
+    (own, modulus), (other, other_modulus) = minima[0], minima[1]
+    return replace(check, volume=own / other, modulus=(modulus, other_modulus))
+
+
+def _minimum(volumes: Floats, energies: Floats) -> tuple[float, float] | None:
+    """Volume of least energy, Å^3, and bulk modulus, GPa, by Vinet's equation of state; None where it does not fit."""
+    if len(np.unique(volumes.round(4))) < FEWEST:
+        return None
+    order = np.argsort(volumes)
+    try:
+        fit = BulkModulus(volumes[order], energies[order], eos="vinet")
+    except RuntimeError:  # phonopy's own, of a curve without a minimum
+        return None
+    return float(fit.equilibrium_volume), float(fit.bulk_modulus) / GPA
 
 
 def _scaled(structure: Atoms, ratio: float) -> Atoms:

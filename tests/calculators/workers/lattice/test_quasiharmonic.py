@@ -1,8 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from phonopy import PhonopyQHA
+from phonopy.qha.eos import get_eos
 
 from hashigo.calculators.workers import expansion
-from hashigo.calculators.workers.lattice.quasiharmonic import GPA, Grid, Surface, equilibrium, monomials
+from hashigo.calculators.workers.lattice.quasiharmonic import (
+    GPA,
+    Grid,
+    Surface,
+    degrees,
+    equilibrium,
+    fewest,
+    monomials,
+)
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee
 from hashigo.errors import InputError
@@ -102,3 +114,39 @@ def test_an_unstable_crystal_has_no_expansion(springs, cubic):
     settings = expansion.check_settings({"volumes": 5, "supercell": [2, 2, 2], "mesh": 4})
     with pytest.raises(InputError, match="imaginary modes"):
         expansion.compute(Committee(springs(-1.0), ()), RelaxedCells(cubic), settings)
+
+
+@pytest.mark.parametrize("n_parameters", [1, 2])
+def test_the_fit_of_the_fewest_cells_has_an_error_too(n_parameters):
+    for count in (fewest(n_parameters), fewest(n_parameters) + 6):
+        higher, lower = (degrees(count, n_parameters, lower=lower) for lower in (False, True))
+        assert all(one > other >= 2 for one, other in zip(higher, lower, strict=True))
+        assert len(monomials(n_parameters, higher[0])) < count
+    grid = cubic_grid(np.linspace(-0.04, 0.06, 5), 60.0, 1.7)
+    grid = replace(grid, static=grid.static - 80 * grid.points[:, 0] ** 3)
+    found, other = (equilibrium(grid, lower=lower).expansion[-1, 0, 0] for lower in (False, True))
+    assert 0.01 < abs(found - other) / found < 0.5
+
+
+@pytest.mark.parametrize("pressure", [0.0, 5.0])
+def test_phonopys_own_quasi_harmonic_crystal_is_the_same(pressure):
+    """Vinet's equation of state and oscillators: phonopy differs by its differences in temperature only."""
+    points, temperatures = np.linspace(-0.08, 0.05, 11), np.arange(0.0, 341.0, 5.0)
+    volumes = 64 * np.exp(points)
+    static = get_eos("vinet")(volumes, [-10.0, 100 * GPA, 4.2, 64.0])
+    functions = einstein(np.log(0.03) - 1.7 * points, np.maximum(temperatures, 1.0))
+    lattice = 4.0 * np.exp(points / 3)[:, None, None] * np.eye(3)
+    found = equilibrium(Grid(points[:, None], lattice, static, temperatures, *functions), pressure)
+    helmholtz, entropy, capacity = (96.4853321 * one.T for one in functions)
+    other = PhonopyQHA(
+        volumes=volumes, electronic_energies=static, temperatures=temperatures, free_energy=helmholtz,
+        cv=1000 * capacity, entropy=1000 * entropy, pressure=pressure, t_max=335,
+    )  # fmt: skip
+    at = int(np.argmin(np.abs(temperatures - 300)))
+    assert found.volume[at] == pytest.approx(other.volume_temperature[at], rel=1e-5)
+    assert np.trace(found.expansion[at]) == pytest.approx(other.thermal_expansion[at], rel=2e-3)
+    assert found.bulk_modulus[at] == pytest.approx(other.bulk_modulus_temperature[at], rel=2e-3)
+    assert found.gibbs[at] == pytest.approx(other.gibbs_temperature[at], abs=1e-5)
+    assert 96485.33 * found.heat_capacity_pressure[at] == pytest.approx(
+        other.heat_capacity_P_numerical[at], rel=1e-3
+    )
