@@ -23,10 +23,11 @@ from hashigo.study.fields import (
 from hashigo.study.green_kubo import GreenKubo
 from hashigo.study.learning import Learning
 from hashigo.study.search import SearchField, check_search
+from hashigo.study.sscha import Sscha
 
 STAGE_NAMES = (
-    "structure", "learning", "reference", "potential", "elasticity", "phonons", "conductivity", "dynamics", "expansion",
-    "green_kubo", "mesoscale",
+    "structure", "learning", "reference", "potential", "elasticity", "phonons", "sscha", "conductivity", "dynamics",
+    "expansion", "green_kubo", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
     "structure",
@@ -35,6 +36,7 @@ StageName = Literal[
     "potential",
     "elasticity",
     "phonons",
+    "sscha",
     "conductivity",
     "dynamics",
     "expansion",
@@ -44,7 +46,7 @@ StageName = Literal[
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning")
+OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning", "sscha")
 
 
 class Author(Section):
@@ -316,6 +318,11 @@ class Study(Section):
     green_kubo: GreenKubo | None = Field(
         None,
         description="Conductivity from the heat flux at equilibrium; without this section there is none.",
+    )
+    sscha: Sscha | None = Field(
+        None,
+        description="Force constants renormalised by temperature, for strongly anharmonic crystals; without this "
+        "section there are none.",
     )
     mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
 

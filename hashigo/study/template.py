@@ -54,6 +54,7 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         *_reference(reference, atoms, repeats),
         *([] if reference else LEARNING),
         "",
+        "# sscha: {temperatures: [300]}  # force constants renormalised by temperature; left out by default",
         "# expansion: {}  # quasi-harmonic thermal expansion; left out by default",
         "# dynamics: {temperatures: [300]}  # molecular dynamics with the potential; left out by default",
     ]

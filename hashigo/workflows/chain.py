@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
-from aiida.orm import Bool, Data, Dict, Float, Str, StructureData
+from aiida.orm import Bool, Data, Dict, Float, List, Str, StructureData
 from aiida.plugins import WorkflowFactory
 
 from hashigo.calculators.data import FramesData
@@ -68,7 +68,12 @@ class MultiscaleWorkChain(WorkChain):
         if stage.name in ("reference", "learning"):
             given = {"frames": self.inputs.frames} if "frames" in self.inputs else {}
             return {**common, **files, **given}
-        return {**common, "files": files, "stop_at_gates": Bool(study["stop_at_gates"])}
+        return {
+            **common,
+            "files": files,
+            "stop_at_gates": Bool(study["stop_at_gates"]),
+            "judged_elsewhere": List(list(stage.judged_elsewhere(study))),
+        }
 
     def _result(self, source: str) -> Data:
         stage, _, output = source.partition(".")

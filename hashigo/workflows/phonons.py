@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hashigo.workflows.stage import Stage, WorkerStage
+from hashigo.workflows.stage import Stage, WorkerStage, has_section
 
 
 class PhononsWorkChain(WorkerStage):
@@ -23,6 +23,11 @@ def _needs(study: Mapping[str, Any]) -> str:
     return "bands, DOS and thermal properties by three routes"
 
 
+def _judged_elsewhere(study: Mapping[str, Any]) -> tuple[str, ...]:
+    # A strongly anharmonic crystal may have imaginary harmonic modes: the renormalised ones are judged.
+    return ("imaginary_mode",) if has_section("sscha")(study) else ()
+
+
 STAGE = Stage(
     name="phonons",
     title="Phonons",
@@ -36,4 +41,5 @@ STAGE = Stage(
     parameters=_parameters,
     task="phonons",
     needs=_needs,
+    judged_elsewhere=_judged_elsewhere,
 )

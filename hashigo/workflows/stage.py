@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
 from aiida.engine import ExitCode, ProcessSpec, ToContext, WorkChain
-from aiida.orm import Bool, CalcJobNode, Dict, Int, SinglefileData, Str, StructureData
+from aiida.orm import Bool, CalcJobNode, Dict, Int, List, SinglefileData, Str, StructureData
 
 from hashigo.calculators.calculation import WorkerCalculation, task_version
 from hashigo.calculators.data import QuantitiesData
@@ -39,6 +39,7 @@ class Stage:
         jobs: count of worker jobs it runs for a study (as a mapping), where it runs any.
         further: outputs that are handed on beside its result, as STAGE_OUTPUT.
         optional: results it takes where the study runs their stage, like `files`.
+        judged_elsewhere: names of its gates that another stage of a study (as a mapping) judges: they do not stop it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     jobs: Callable[[Mapping[str, Any]], int] = lambda study: 1
     further: tuple[str, ...] = ()
     optional: Mapping[str, str] = field(default_factory=dict)
+    judged_elsewhere: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda study: ()
 
     @property
     def after(self) -> set[str]:
@@ -141,6 +143,12 @@ class WorkerStage(WorkChain):
         spec.input("parameters", valid_type=Dict, help="Plain values of this stage.")
         spec.input("site", valid_type=Str, help="Where its job runs.")
         spec.input("stop_at_gates", valid_type=Bool, default=lambda: Bool(True), help="Whether a gate stops.")
+        spec.input(
+            "judged_elsewhere",
+            valid_type=List,
+            default=lambda: List([]),
+            help="Names of gates that another stage judges.",
+        )
         spec.input_namespace(
             "files", valid_type=(SinglefileData, StructureData), dynamic=True, help="Results used."
         )
@@ -179,7 +187,7 @@ class WorkerStage(WorkChain):
             self.out("result", job.outputs.result)
         if not job.is_finished_ok:
             return self.exit_codes.ERROR_JOB.format(message=job_failure(job))
-        broken = broken_gate(job.outputs.result)
+        broken = broken_gate(job.outputs.result, self.inputs.judged_elsewhere.get_list())
         if broken and self.inputs.stop_at_gates.value:
             return self.exit_codes.ERROR_GATE.format(message=broken)
         if broken:
@@ -187,17 +195,19 @@ class WorkerStage(WorkChain):
         return None
 
 
-def broken_gate(result: Any) -> str:
+def broken_gate(result: Any, judged_elsewhere: Sequence[str] = ()) -> str:
     """What does not hold of a result and what to do about it; "" when its gate held or it has none.
 
     Args:
         result: node of a worker's result.
+        judged_elsewhere: names of gates that do not count.
     """
     if not isinstance(result, QuantitiesData):
         return ""
     with result.reader() as reader:
         notes = [reader.note(name) for name in GATES]
-    gate = next((note for note in notes if note is not None and not note["passed"]), None)
+    broken = [note for note in notes if note is not None and not note["passed"]]
+    gate = next((note for note in broken if note["name"] not in judged_elsewhere), None)
     if gate is None:
         return ""
     fix = f" (fix: {gate['fix']})" if gate.get("fix") else ""

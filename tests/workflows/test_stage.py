@@ -52,7 +52,7 @@ def test_until_cuts_the_ladder():
 
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
-    assert names(dynamics={}, green_kubo={}, expansion={}) == [
+    assert names(dynamics={}, green_kubo={}, expansion={}, sscha={}) == [
         name for name in STAGE_NAMES if name != "learning"
     ]
     learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
@@ -148,6 +148,14 @@ def test_the_gate_of_a_result_is_a_sentence(aiida_profile, tmp_path, gate, sente
         if gate is not None:
             writer.note("gate", gate)
     assert broken_gate(QuantitiesData(tmp_path / "r.h5")) == sentence
+    assert broken_gate(QuantitiesData(tmp_path / "r.h5"), ["warm_tea"]) == ""
+
+
+def test_imaginary_harmonic_modes_do_not_stop_a_study_that_renormalises_them():
+    for sections, elsewhere in (({}, ()), ({"sscha": {}}, ("imaginary_mode",))):
+        study = study_from({"structure": "a.cif", "reference": "r.h5", **sections}).model_dump(mode="json")
+        assert stages()["phonons"].judged_elsewhere(study) == elsewhere
+        assert stages()["conductivity"].judged_elsewhere(study) == ()
 
 
 def test_frames_have_no_gate(frames):
