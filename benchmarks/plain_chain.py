@@ -35,7 +35,10 @@ def main(study_path: Path, folder: Path) -> None:
         reference = structure_from_content(read_header(frames)["structure"])
         (folder / "structure.json").write_text(json.dumps(structure_content(crystal)))
         (folder / "cell.json").write_text(json.dumps(structure_content(reference)))
-    files = {name: folder / f"{name}.h5" for name in ("potential", "elasticity", "phonons", "conductivity")}
+    files = {
+        name: folder / f"{name}.h5"
+        for name in ("potential", "elasticity", "phonons", "conductivity", "handover")
+    }
     seed = {"seed": study.seed}
     everything = {
         "structure": folder / "cell.json",
@@ -52,8 +55,15 @@ def main(study_path: Path, folder: Path) -> None:
         ("phonons", content["phonons"] | seed, everything, files["phonons"], True),
         ("conductivity", content["conductivity"] | seed, everything, files["conductivity"], True),
         (
-            "mesoscale", content["mesoscale"] | seed,
-            {"elasticity": files["elasticity"], "conductivity": files["conductivity"]}, folder / "mesoscale.h5", True,
+            "handover",
+            {key: content["mesoscale"][key] for key in ("temperatures", "electronic")},
+            {"frames": frames, **{k: files[k] for k in ("elasticity", "phonons", "conductivity")}},
+            files["handover"], False,
+        ),
+        (
+            "mesoscale",
+            {k: v for k, v in content["mesoscale"].items() if k not in ("temperatures", "electronic")} | seed,
+            {k: files[k] for k in ("handover", "conductivity")}, folder / "mesoscale.h5", True,
         ),
     ]  # fmt: skip
     for task, parameters, inputs, output, parallel in tasks:

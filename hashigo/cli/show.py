@@ -60,7 +60,8 @@ def _state(node: Any) -> str:
 @click.command()
 @click.argument("identifier", metavar="[ID]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Every quantity, as JSON.")
-def results(identifier: str | None, as_json: bool) -> None:
+@click.option("--handover", is_flag=True, help="The table handed to the mesoscale, as CSV.")
+def results(identifier: str | None, as_json: bool, handover: bool) -> None:
     """Print the numbers of the run ID (the latest without one)."""
     from hashigo.workflows import profile
 
@@ -69,6 +70,11 @@ def results(identifier: str | None, as_json: bool) -> None:
     from hashigo.workflows.results import results_content
 
     node = find_run(identifier)
+    if handover:
+        from hashigo.report.handover import handover_csv
+
+        click.echo(handover_csv(node), nl=False)
+        return
     if as_json:
         click.echo(json.dumps(results_content(node), indent=1, ensure_ascii=False))
         return

@@ -57,6 +57,7 @@ _NAMES = {
     "born_stability": "Born stability of the crystal",
     "imaginary_mode": "no imaginary phonon at a commensurate wave vector",
     "trained_region": "structures within the region in which the potential was trained",
+    "electronic_part": "electrons of a metal accounted for",
     "voigt_reuss_bounds": "effective tensors between Voigt's and Reuss's of the sample",
 }
 
@@ -114,6 +115,11 @@ def _bounds(note: Mapping[str, Any], results: Results) -> str:
     return f"{worst}; {count} {'tensor' if count == 1 else 'tensors'}, tolerance {note.get('tolerance', 0):g}"
 
 
+def _electrons(note: Mapping[str, Any], results: Results) -> str:
+    kind = {True: "a metal", False: "no metal", None: "not known whether a metal"}[note.get("metal")]
+    return f"{kind}: {note.get('reason')}"
+
+
 def _plain(note: Mapping[str, Any], results: Results) -> str:
     shown = {key: value for key, value in note.items() if key not in ("name", "passed", "message", "fix")}
     return ", ".join(
@@ -127,6 +133,7 @@ _DETAILS = {
     "held_out_error": _held_out,
     "born_stability": _born,
     "imaginary_mode": _imaginary,
+    "electronic_part": _electrons,
     "voigt_reuss_bounds": _bounds,
 }
 
@@ -147,6 +154,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_expansion(results),
         *_conductivity(results),
         *_dynamics(results),
+        *_handover(results),
         *_knudsen(results),
     ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
@@ -320,6 +328,16 @@ def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:
         )
     if note:
         yield "dynamics", "scope", f"{note['scope']}. Model part of the uncertainty: {note['model_part']}"
+
+
+def _handover(results: Results) -> Iterator[tuple[str, str, str]]:
+    columns = results.note("handover", "columns")
+    for name, column in columns.items():
+        if column["fixed"] or "," in column["origin"]:
+            yield "handover", name.replace("_", " "), str(column["origin"])
+    electrons = results.note("mesoscale", "electrons")
+    if electrons:
+        yield "mesoscale", "electronic conductivity", f"{electrons['origin']}; {electrons['boundaries']}"
 
 
 def _knudsen(results: Results) -> Iterator[tuple[str, str, str]]:

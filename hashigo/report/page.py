@@ -23,12 +23,15 @@ from hashigo.calculators.workers.extrapolation import frames_to_label
 from hashigo.errors import InputError
 from hashigo.quantities import Quantity, quantity
 from hashigo.report.content import ReportContent
+from hashigo.report.handover import table_csv
 from hashigo.version import VERSION
 from hashigo.workflows.results import TableLine, clock, rounded
 
 PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"
 #: Configurations outside the region in which the potential was trained.
 TO_LABEL = "to_label.h5"
+#: What the crystal's stages handed to the mesoscale.
+TABLE = "handover.csv"
 #: Figures that need less than the page's width.
 NARROW = ("directional-modulus",)
 
@@ -126,7 +129,8 @@ def write_report(node: Any, path: Path) -> Path:
 
 
 def write_outputs(node: Any, folder: Path) -> Path:
-    """Write the report, all numbers as JSON, frames that were computed, and the microstructure's fields into a folder.
+    """Write the report, all numbers as JSON, frames that were computed, the table handed to the mesoscale as CSV, and
+    the microstructure's fields into a folder.
 
     Args:
         node: the run, finished or not; what it has is written.
@@ -153,6 +157,11 @@ def write_outputs(node: Any, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_frames(folder / TO_LABEL, outside, {})
     # Where there are none, those of an earlier run stay: its user was told to label them.
+    if "handover" in found:
+        with found["handover"].reader() as reader:
+            _write(folder / TABLE, table_csv(reader).encode())
+    else:
+        (folder / TABLE).unlink(missing_ok=True)
     if "mesoscale" in found:
         _write(folder / FIELDS, found["mesoscale"].get_content(mode="rb"))
     else:

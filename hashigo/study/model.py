@@ -13,7 +13,6 @@ from hashigo.study.fields import (
     Count,
     Force,
     Frequency,
-    GrainSize,
     Length,
     Ratio,
     Repeats,
@@ -22,12 +21,13 @@ from hashigo.study.fields import (
 )
 from hashigo.study.green_kubo import GreenKubo
 from hashigo.study.learning import Learning
+from hashigo.study.mesoscale import Mesoscale
 from hashigo.study.search import SearchField, check_search
 from hashigo.study.sscha import Sscha
 
 STAGE_NAMES = (
     "structure", "learning", "reference", "potential", "elasticity", "phonons", "sscha", "conductivity", "dynamics",
-    "expansion", "green_kubo", "mesoscale",
+    "expansion", "green_kubo", "handover", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
     "structure",
@@ -41,6 +41,7 @@ StageName = Literal[
     "dynamics",
     "expansion",
     "green_kubo",
+    "handover",
     "mesoscale",
 ]
 Access = Literal["open", "restricted", "closed"]
@@ -64,6 +65,11 @@ class Structure(Section):
 
     file: str = Field(description="CIF, POSCAR, extended XYZ or phonopy YAML file, relative to the study.")
     tolerance: Length = Field(1e-3, gt=0, description="Distance within which symmetry is looked for, Å.")
+    metal: Literal["auto"] | bool = Field(
+        "auto",
+        description="Whether electrons carry heat too; auto: as engine and occupations of the reference tell, and a "
+        "mark where they do not.",
+    )
 
 
 class Sampling(Section):
@@ -247,34 +253,6 @@ class Conductivity(Section):
         return self
 
 
-class Mesoscale(Section):
-    """A periodic polycrystal and its effective properties."""
-
-    grains: Count = Field(50, description="Number of grains.")
-    voxels: Annotated[int, Field(ge=2, le=1024)] = Field(32, description="Voxels along each edge.")
-    grain_sizes: tuple[GrainSize, ...] = Field(
-        (50.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0),
-        min_length=1,
-        description="Mean sphere-equivalent grain diameters, nm.",
-    )
-    temperatures: tuple[Temperature, ...] = Field(
-        (300.0,), min_length=1, description="Temperatures, K; each among those of the conductivity."
-    )
-    realisations: Count = Field(3, description="Number of random polycrystals.")
-    tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
-
-    @model_validator(mode="after")
-    def _resolved(self) -> Mesoscale:
-        if self.voxels**3 < 64 * self.grains:
-            raise ValueError(
-                f"{self.voxels}^3 voxels are too few for {self.grains} grains; "
-                f"give 'voxels' of {int((64 * self.grains) ** (1 / 3) - 1e-9) + 1} or more, or fewer grains"
-            )
-        if min(self.grain_sizes) <= 0:
-            raise ValueError("grain_sizes must be positive")
-        return self
-
-
 class Study(Section):
     """One material, from its structure and reference up to `until`."""
 
@@ -369,6 +347,26 @@ class Study(Section):
             raise ValueError(
                 f"mesoscale.temperatures has {missing[0]:g} K, which conductivity.temperatures lacks; "
                 "add it there"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _temperatures_reach(self) -> Study:
+        name, section = ("expansion", self.expansion) if self.expansion else ("phonons", self.phonons)
+        low, high = min(section.temperatures), max(section.temperatures)
+        outside = [t for t in self.mesoscale.temperatures if not low <= t <= high]
+        if outside and self.until in ("handover", "mesoscale"):
+            raise ValueError(
+                f"mesoscale.temperatures has {outside[0]:g} K, and {name}.temperatures reach from {low:g} to "
+                f"{high:g} K; add it there: nothing is extrapolated"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _electrons_of_a_metal(self) -> Study:
+        if self.structure.metal is False and self.mesoscale.electronic is not None:
+            raise ValueError(
+                "structure.metal is false, and mesoscale.electronic is given; leave one of them out"
             )
         return self
 

@@ -7,7 +7,8 @@ from typing import Any
 from ase import Atoms
 from pydantic import BaseModel
 
-from hashigo.study.model import Conductivity, Elasticity, Mesoscale, Phonons, Potential, Sampling
+from hashigo.study.mesoscale import Mesoscale
+from hashigo.study.model import Conductivity, Elasticity, Phonons, Potential, Sampling
 
 #: Sections written out as comments: their defaults hold until a line is uncommented.
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -91,6 +92,8 @@ def _section(model: type[BaseModel], repeats: list[int]) -> list[str]:
 
 
 def _plain(value: Any) -> str:
+    if value is None:
+        return "null"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
     return (

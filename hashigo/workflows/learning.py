@@ -302,4 +302,5 @@ STAGE = Stage(
     task="forces",
     needs=_needs,
     wanted=has_section("learning"),
+    serves=True,
 )

@@ -1,4 +1,4 @@
-"""Stage 7: effective stiffness and conductivity of a periodic polycrystal."""
+"""Stage 8: effective stiffness and conductivity of a periodic polycrystal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class MesoscaleWorkChain(WorkerStage):
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
-    return {**study["mesoscale"], "seed": study["seed"]}
+    # Temperatures and electrons come with the table.
+    section = {key: v for key, v in study["mesoscale"].items() if key not in ("temperatures", "electronic")}
+    return {**section, "seed": study["seed"]}
 
 
 def _needs(study: Mapping[str, Any]) -> str:
@@ -35,7 +37,7 @@ STAGE = Stage(
     name="mesoscale",
     title="Mesoscale",
     process="hashigo.mesoscale",
-    files={"elasticity": "elasticity", "conductivity": "conductivity"},
+    files={"handover": "handover", "conductivity": "conductivity"},
     parameters=_parameters,
     task="mesoscale",
     needs=_needs,

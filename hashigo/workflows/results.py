@@ -108,10 +108,19 @@ def result_rows(run: Any) -> list[ResultRow]:
     mark = ""
     for stage, node in stage_results(run).items():
         with node.reader() as reader:
-            found = rows_of(reader, stage, node.uuid)
+            found = _news(stage, rows_of(reader, stage, node.uuid))
             mark = mark or untrained(reader.note("training"))
         rows += [replace(row, marks=(*row.marks, mark)) if mark else row for row in found]
     return rows
+
+
+def _news(stage: str, rows: list[ResultRow]) -> list[ResultRow]:
+    """Of the table handed to the mesoscale, which repeats the stages before it, what electrons add."""
+    if stage != "handover":
+        return rows
+    electronic = any(row.quantity == "electronic_thermal_conductivity" for row in rows)
+    added = ("electronic_thermal_conductivity", "total_thermal_conductivity") if electronic else ()
+    return [row for row in rows if row.quantity in added]
 
 
 def results_content(run: Any) -> dict[str, Any]:

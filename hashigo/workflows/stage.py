@@ -19,6 +19,8 @@ from hashigo.scheduler_profiles.computers import job_options, worker_code
 from hashigo.scheduler_profiles.model import load_site
 
 GATE_EXIT = 430
+#: The calcfunction that does as a worker does.
+HANDOVER = "handover_table"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Stage:
         further: outputs that are handed on beside its result, as STAGE_OUTPUT.
         optional: results it takes where the study runs their stage, like `files`.
         judged_elsewhere: names of its gates that another stage of a study (as a mapping) judges: they do not stop it.
+        serves: whether it is not worth running but for those that may take its result.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Stage:
     further: tuple[str, ...] = ()
     optional: Mapping[str, str] = field(default_factory=dict)
     judged_elsewhere: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda study: ()
+    serves: bool = False
 
     @property
     def after(self) -> set[str]:
@@ -87,8 +91,8 @@ def stages() -> dict[str, Stage]:
 def stages_of(study: Mapping[str, Any]) -> list[Stage]:
     """The stages that a study runs: the last one it names and all that this takes, directly or not.
 
-    An optional stage runs when the study asks for it and what it takes is run; one whose result others may take runs
-    only for them.
+    An optional stage runs when the study asks for it and what it takes is run; one that only serves others runs for
+    them.
 
     Args:
         study: the study as plain values.
@@ -101,7 +105,7 @@ def stages_of(study: Mapping[str, Any]) -> list[Stage]:
     for name, stage in ladder.items():
         asked = name in needed or (stage.wanted is not None and stage.wanted(study))
         takers = {taker.name for taker in ladder.values() if name in taker.not_before}
-        if asked and stage.after <= set(chosen) and (not takers or takers & needed):
+        if asked and stage.after <= set(chosen) and (not stage.serves or takers & needed):
             chosen[name] = stage
     return list(chosen.values())
 
@@ -253,6 +257,6 @@ def worker_inputs(
 def was_bad_input(process: Any) -> bool:
     """Whether a run failed because of what it was given: a job said so, or that a component is missing."""
     return any(
-        job.process_label == WorkerCalculation.__name__ and job.exit_status in (410, 420)
+        job.process_label in (WorkerCalculation.__name__, HANDOVER) and job.exit_status in (410, 420)
         for job in process.called_descendants
     )

@@ -133,3 +133,34 @@ def test_sections_and_lists_that_are_none_are_told_in_plain_words(learning, mess
     with pytest.raises(InputError, match=message) as caught:
         study_from(content)
     assert "Input should be" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("electronic", "complaint"),
+    [
+        ({"conductivity": {200: 390}}, "electronic does not reach 300 K"),
+        ({"conductivity": {300: -1}}, "values must be positive"),
+        ({"conductivity": {300: 390}, "resistivity": {300: 1e-8}}, "either 'conductivity' or 'resistivity'"),
+        ({"conductivity": {300: 390}, "lorenz": 2.4e-8}, "'lorenz' goes with 'resistivity'"),
+        ({"resistivity": {300: "1 m"}}, "cannot be converted to ohm m"),
+    ],
+)
+def test_electrons_that_are_not_known_are_named(electronic, complaint):
+    with pytest.raises(InputError, match=complaint):
+        study_from({**SMALL, "mesoscale": {"electronic": electronic}})
+
+
+def test_electrons_of_a_metal_carry_units():
+    given = {"electronic": {"resistivity": {300: "1.7 uohm cm"}}}
+    study = study_from({**SMALL, "mesoscale": given})
+    assert study.mesoscale.electronic.table == {300.0: 1.7e-8}
+    with pytest.raises(InputError, match=r"structure\.metal is false, and mesoscale\.electronic is given"):
+        study_from({**SMALL, "structure": {"file": "a.cif", "metal": False}, "mesoscale": given})
+
+
+def test_no_temperature_of_the_mesoscale_is_out_of_reach():
+    with pytest.raises(
+        InputError, match=r"mesoscale\.temperatures has 300 K, and phonons\.temperatures reach"
+    ):
+        study_from({**SMALL, "phonons": {"temperatures": [0, 200]}})
+    study_from({**SMALL, "phonons": {"temperatures": [0, 200]}, "until": "conductivity"})

@@ -160,3 +160,10 @@ def test_imaginary_harmonic_modes_do_not_stop_a_study_that_renormalises_them():
 
 def test_frames_have_no_gate(frames):
     assert broken_gate(frames) == ""
+
+
+def test_a_stage_that_others_may_take_runs_for_its_own_sake_too():
+    assert names(expansion={}, until="expansion")[-1] == "expansion"
+    assert "expansion" in names(expansion={}, until="phonons")
+    ladder = names(expansion={})
+    assert ladder.index("expansion") < ladder.index("handover") < ladder.index("mesoscale")

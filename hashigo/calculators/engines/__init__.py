@@ -137,6 +137,7 @@ class Engine:
         check: raises HashigoError when settings or installation cannot serve these elements.
         cost: relative cost of a frame, from (number of atoms, dimensionless); frames are handed out by it.
         lammps: the same potential in LAMMPS, a `LammpsPair` from (complete settings); None where LAMMPS has none.
+        metal: whether it is made for metals only (True) or for none (False); None where it says nothing of that.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Engine:
     check: Callable[[Mapping[str, Any], Sequence[str]], None] = lambda settings, elements: None
     cost: Callable[[int], float] = lambda n_atoms: float(n_atoms)
     lammps: Callable[[Mapping[str, Any]], Any] | None = None
+    metal: bool | None = None
 
     def complete(self, given: Mapping[str, Any], where: str = "reference.settings") -> dict[str, Any]:
         """Check settings and fill in defaults; numbers with units are converted.

@@ -30,4 +30,5 @@ ENGINE = Engine(
     first_principles=False,
     calculator=_calculator,
     check=_check,
+    metal=True,
 )

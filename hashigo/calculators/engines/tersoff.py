@@ -54,4 +54,5 @@ ENGINE = Engine(
     calculator=_calculator,
     check=_check,
     lammps=_lammps,
+    metal=False,
 )

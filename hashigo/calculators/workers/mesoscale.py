@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers.handover_table import HandoverTable
 from hashigo.calculators.workers.homogenization import output
 from hashigo.calculators.workers.homogenization.bounds import FIX, GATE, Margin, violated_bound
 from hashigo.calculators.workers.homogenization.ensemble import (
@@ -28,13 +29,13 @@ from hashigo.calculators.workers.homogenization.inputs import (
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal, voronoi_polycrystal
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
-from hashigo.calculators.workers.homogenization.tensors import voigt_to_mandel
+from hashigo.calculators.workers.homogenization.tensors import Floats, voigt_to_mandel
 from hashigo.calculators.workers.homogenization.vtkhdf import write_image
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
-TASK_VERSION = 3
+TASK_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,6 @@ class Settings:
         grains: number of grains in the periodic box.
         voxels: number of voxels along each edge.
         grain_sizes: mean grain diameters, nm.
-        temperatures: of the conductivity, K; empty takes all that it has.
         realisations: number of random polycrystals.
         seed: seed of the random numbers.
         tolerance: relative residual of the solver, dimensionless.
@@ -55,7 +55,6 @@ class Settings:
     grains: int = 50
     voxels: int = 32
     grain_sizes: tuple[float, ...] = ()
-    temperatures: tuple[float, ...] = ()
     realisations: int = 3
     seed: int = 0
     tolerance: float = 1e-6
@@ -72,8 +71,7 @@ class Settings:
         unknown = sorted(set(parameters) - set(known))
         if unknown:
             raise InputError(f"task '{TASK}' has no parameter '{unknown[0]}'")
-        for name in ("grain_sizes", "temperatures"):
-            known[name] = tuple(float(value) for value in known.get(name, ()))
+        known["grain_sizes"] = tuple(float(value) for value in known.get("grain_sizes", ()))
         settings = cls(**known)
         settings._check()
         return settings
@@ -87,7 +85,6 @@ class Settings:
             "tolerance": (self.tolerance, 0 < self.tolerance < 1),
             "bound_tolerance": (self.bound_tolerance, self.bound_tolerance >= 0),
             "grain_sizes": (self.grain_sizes, all(size > 0 for size in self.grain_sizes)),
-            "temperatures": (self.temperatures, all(value > 0 for value in self.temperatures)),
         }
         for name, (value, valid) in limits.items():
             if not valid:
@@ -113,31 +110,48 @@ def run(job: Job) -> None:
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
     elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick)
-    thermal = None
+    thermal, lattice = None, None
     if conduction is not None:
-        pairs = [(index, size) for index in conduction.indices for size in settings.grain_sizes]
-        thermal = thermal_ensemble(samples, slabs, conduction.models, pairs, settings.tolerance, tick)
+        thermal = _conduct(settings, samples, slabs, conduction, tick, conduction.electronic_tensors)
+        if conduction.electronic is not None:
+            lattice = _conduct(settings, samples, slabs, conduction, tick)
     margins = elastic.margins("stiffness")
     if thermal is not None:
         margins.update(thermal.margins("thermal conductivity"))
     fields = _gathered_fields(job, slabs, samples[0], elastic, thermal)
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
-            output.write_elastic(writer, elastic, crystal.stiffness, crystal.calibrated)
+            output.write_elastic(writer, elastic, crystal)
             if conduction is not None and thermal is not None:
-                _write_conduction(writer, settings, samples, conduction, thermal)
+                _write_conduction(writer, settings, samples, conduction, thermal, lattice)
             _write_sample(writer, settings, samples[0], fields)
             _write_gate(writer, margins, settings.bound_tolerance)
 
 
+def _conduct(
+    settings: Settings,
+    samples: list[Polycrystal],
+    slabs: Slabs,
+    conduction: Conduction,
+    tick: Tick,
+    electronic: Floats | None = None,
+) -> Ensemble:
+    """Effective conductivity at every temperature and grain size."""
+    sizes = settings.grain_sizes
+    pairs = [(index, size) for index in conduction.indices for size in sizes]
+    besides = None if electronic is None else np.repeat(electronic, len(sizes), axis=0)
+    return thermal_ensemble(samples, slabs, conduction.models, pairs, settings.tolerance, tick, besides)
+
+
 def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:
     """Read on one rank, for all."""
-    if "elasticity" not in job.inputs:
-        raise InputError(f"task '{TASK}' has no input 'elasticity'")
+    if "handover" not in job.inputs:
+        raise InputError(f"task '{TASK}' has no input 'handover'")
     found: tuple[Crystal, Conduction | None] | None = None
     if job.is_root:
-        with ResultReader(job.inputs["elasticity"]) as reader:
-            crystal = read_crystal(reader)
+        with ResultReader(job.inputs["handover"]) as reader:
+            table = HandoverTable.read(reader)
+        crystal = read_crystal(table)
         conduction = None
         if "conductivity" in job.inputs:
             if not settings.grain_sizes:
@@ -146,7 +160,7 @@ def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | No
                     fix="list mean grain diameters in nm",
                 )
             with ResultReader(job.inputs["conductivity"]) as reader:
-                conduction = read_conduction(reader, settings.temperatures)
+                conduction = read_conduction(reader, table)
         found = crystal, conduction
     shared: tuple[Crystal, Conduction | None] = job.comm.bcast(found, root=0)
     return shared
@@ -155,9 +169,10 @@ def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | No
 def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conduction | None) -> Tick:
     """Adds up the cost of solved problems and tells it."""
     members = 0 if crystal.members is None else len(crystal.members)
-    total = ELASTIC_COST * (settings.realisations + members)
+    total = ELASTIC_COST * (settings.realisations + members) * len(crystal.stiffness)
     if conduction is not None:
         conditions = len(conduction.indices) * len(settings.grain_sizes)
+        conditions *= 1 if conduction.electronic is None else 2
         total += conditions * (settings.realisations + len(conduction.models.members))
     done = 0.0
 
@@ -192,6 +207,7 @@ def _write_conduction(
     samples: list[Polycrystal],
     conduction: Conduction,
     thermal: Ensemble,
+    lattice: Ensemble | None,
 ) -> None:
     sizes = settings.grain_sizes
     conditions = [
@@ -199,8 +215,16 @@ def _write_conduction(
         for kelvin in conduction.temperatures
         for size in sizes
     ]
-    mesh = None if conduction.mesh is None else np.repeat(conduction.mesh, len(sizes))
-    output.write_thermal(writer, thermal, conditions, mesh, conduction.converged, conduction.calibrated)
+    output.write_thermal(writer, thermal, conditions, conduction, lattice)
+    if conduction.electronic is not None:
+        writer.note(
+            "electrons",
+            {
+                "origin": conduction.electronic.origin,
+                "boundaries": "phonons are scattered at grain boundaries mode by mode; the electronic part is that of "
+                "the bulk",
+            },
+        )
     inverse = np.concatenate([1.0 / sample.diameters for sample in samples])
     path = np.repeat(conduction.median_path, len(sizes))
     rows = [

@@ -208,7 +208,8 @@ PLANNED = (
     Plan(
         "bounds",
         "Moduli of the polycrystal and their bounds",
-        "Effective moduli with one standard uncertainty. Voigt and Reuss are those of this sample; Hashin and "
+        "Effective moduli with one standard uncertainty, at the first temperature where there are more. Voigt and "
+        "Reuss are those of this sample; Hashin and "
         "Shtrikman's bounds and the self-consistent estimate are those of a cubic crystal's infinite, random "
         "polycrystal, which a small sample may leave.",
         crystal.moduli_and_bounds,

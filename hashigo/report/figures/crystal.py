@@ -172,7 +172,7 @@ def moduli_and_bounds(results: Results) -> Figure:
                 panel.errorbar(value, place, xerr=bars, color=COLOURS[1], marker="D", zorder=3)
                 numbers += [value - (bars or 0.0), value + (bars or 0.0)]
             elif results.has("mesoscale", f"bounds/{kind}/{row}"):
-                bound = float(results.array("mesoscale", f"bounds/{kind}/{row}"))
+                bound = float(np.ravel(results.array("mesoscale", f"bounds/{kind}/{row}"))[0])
                 panel.plot(bound, place, color=COLOURS[0], marker="|", markersize=13, markeredgewidth=2)
                 numbers.append(bound)
         # Bounds that coincide, as those of K of a cubic crystal, would otherwise be drawn far apart.

@@ -11,6 +11,7 @@ import pytest
 
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers import mesoscale
+from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.bounds import Margin
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
 from hashigo.calculators.workers.job import Job
@@ -18,7 +19,7 @@ from hashigo.calculators.workers.lattice.mesh_series import MeshSeries
 from hashigo.errors import InputError
 
 SIZES = [50.0, 500.0]
-PARAMETERS = {"grains": 8, "voxels": 9, "grain_sizes": SIZES, "temperatures": [300.0], "realisations": 2}
+PARAMETERS = {"grains": 8, "voxels": 9, "grain_sizes": SIZES, "realisations": 2}
 MODES = 60
 
 
@@ -28,10 +29,41 @@ def cubic(c11, c12, c44):
     return stiffness
 
 
-def write_elasticity(path, stiffness, members=None):
-    with ResultWriter(path, task="elasticity", task_version=1) as writer:
-        stack = None if members is None else np.array(members)[:, None]
-        writer.quantity("stiffness", stiffness, members=stack)
+CUBIC = cubic(168.4, 121.4, 75.4)
+MEMBERS = [cubic(168.4 + d, 121.4, 75.4 - d) for d in (-2.0, 0.0, 2.0)]
+
+
+def write_handover(
+    path, stiffness, members=None, *, temperatures=(300.0,), conductivity=None, electronic=None, slope=None
+):
+    """The table of the crystal's properties; with a slope (1/K) the stiffness changes with temperature."""
+    kelvin = np.array(temperatures)
+    factor = np.ones(len(kelvin)) if slope is None else 1 + slope * kelvin
+
+    def column(name, value, **more):
+        rows = np.array([np.asarray(value)] * len(kelvin))
+        return Column(name, rows, "made up", fixed=slope is None, **more)
+
+    def stiff(name):
+        rows = factor[:, None, None] * np.asarray(stiffness)
+        stack = None if members is None else np.array(members)[:, None] * factor[None, :, None, None]
+        return Column(name, rows, "made up", members=stack, fixed=slope is None)
+
+    kappa = crystal_conductivity(mode_arrays())[[0, 1]] if conductivity is None else conductivity
+    by_temperature = dict(zip((200.0, 300.0), kappa, strict=True))
+    lattice = np.array([by_temperature.get(t, 1.0) * np.eye(3) for t in temperatures])
+    table = HandoverTable(
+        kelvin,
+        column("thermal_lattice_parameters", [4.0] * 3),
+        column("thermal_density", 8000.0),
+        stiff("isothermal_stiffness"),
+        stiff("adiabatic_stiffness"),
+        Column("lattice_thermal_conductivity", lattice, "made up"),
+        column("specific_heat", 400.0),
+        electronic,
+    )
+    with ResultWriter(path, task="handover", task_version=1) as writer:
+        table.write(writer)
 
 
 def mode_arrays(factor=1.0):
@@ -91,10 +123,9 @@ def keep_meshes(path, meshes=(9, 11), tolerance=0.05):
 
 @pytest.fixture
 def inputs(tmp_path):
-    members = [cubic(168.4 + d, 121.4, 75.4 - d) for d in (-2.0, 0.0, 2.0)]
-    write_elasticity(tmp_path / "elasticity.h5", cubic(168.4, 121.4, 75.4), members)
+    write_handover(tmp_path / "handover.h5", CUBIC, MEMBERS)
     write_conductivity(tmp_path / "conductivity.h5")
-    return {name: tmp_path / f"{name}.h5" for name in ("elasticity", "conductivity")}
+    return {name: tmp_path / f"{name}.h5" for name in ("handover", "conductivity")}
 
 
 def run(inputs, path, **parameters):
@@ -119,8 +150,8 @@ def test_quantities_with_their_uncertainty(inputs, tmp_path):
         assert 40.0 < shear.value[0] < 55.0
         samples = reader.array("realisations/stiffness")
         stiffness = reader.quantity("effective_stiffness")
-        assert np.allclose(stiffness.value[0], samples.mean(axis=0))
-        assert np.allclose(stiffness.components["sampling"][0], samples.std(axis=0, ddof=1) / np.sqrt(2))
+        assert np.allclose(stiffness.value, samples.mean(axis=0))
+        assert np.allclose(stiffness.components["sampling"], samples.std(axis=0, ddof=1) / np.sqrt(2))
         total = stiffness.components["model"] ** 2 + stiffness.components["sampling"] ** 2
         assert np.allclose(stiffness.standard_uncertainty, np.sqrt(total))
 
@@ -144,7 +175,8 @@ def test_conductivity_of_small_grains_with_its_uncertainty(inputs, tmp_path):
 def test_the_mesh_matters_less_in_small_grains(inputs, tmp_path):
     keep_meshes(inputs["conductivity"])
     sizes = [2.0, 50.0, 500.0, 1e9]
-    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=sizes, temperatures=[]) as reader:
+    write_handover(inputs["handover"], CUBIC, MEMBERS, temperatures=(200.0, 300.0))
+    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=sizes) as reader:
         record = reader.quantity("effective_thermal_conductivity")
     assert set(record.components) == {"mesh", "model", "sampling"}
     assert not record.converged
@@ -183,12 +215,84 @@ def test_without_a_mesh_error_the_uncertainty_is_not_known(inputs, tmp_path):
 
 
 def test_large_grains_give_the_crystals_conductivity(inputs, tmp_path):
-    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=[1e9], temperatures=[200.0, 300.0]) as reader:
+    write_handover(inputs["handover"], CUBIC, temperatures=(200.0, 300.0))
+    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=[1e9]) as reader:
         record = reader.quantity("effective_thermal_conductivity")
     expected = crystal_conductivity(mode_arrays())[:, None, None] * np.eye(3)
     assert np.allclose(record.value, expected, rtol=1e-5, atol=1e-4)
     # The members' ratio on the coarse mesh is carried over to the fine one.
     assert np.allclose(record.members[2], 1.1 * expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_temperature_without_modes_is_named(inputs, tmp_path):
+    write_handover(inputs["handover"], CUBIC, temperatures=(250.0,))
+    with pytest.raises(InputError, match="not computed at 250 K, only at 200, 300 K"):
+        run(inputs, tmp_path / "m.vtkhdf")
+
+
+def test_stiffness_at_temperature(inputs, tmp_path):
+    write_handover(inputs["handover"], CUBIC, MEMBERS, temperatures=(200.0, 300.0), slope=-1e-4)
+    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=[100.0]) as reader:
+        bulk, shear = reader.quantity("effective_bulk_modulus"), reader.quantity("effective_shear_modulus")
+        voigt = reader.array("bounds/shear/voigt")
+        assert reader.array("bounds/shear/hashin_shtrikman_lower").shape == (2,)
+        assert len(reader.note("gate")["margins"]) == 2 * 2 + 2 * 2
+    assert bulk.conditions == [{"temperature": 200.0}, {"temperature": 300.0}]
+    # A cubic crystal's polycrystal has the crystal's bulk modulus, and all moduli follow one factor.
+    assert bulk.value == pytest.approx((168.4 + 2 * 121.4) / 3 * np.array([0.98, 0.97]), rel=1e-9)
+    assert shear.value[1] / shear.value[0] == pytest.approx(0.97 / 0.98, rel=1e-5)
+    assert voigt[1] / voigt[0] == pytest.approx(0.97 / 0.98, rel=1e-9)
+    assert bulk.members.shape == (3, 2)
+    assert bulk.members[2] == pytest.approx((170.4 + 2 * 121.4) / 3 * np.array([0.98, 0.97]), rel=1e-6)
+
+
+def electrons(value, uncertainty):
+    tensor = value * np.eye(3)[None]
+    parts = {} if uncertainty is None else {"electronic": uncertainty * tensor}
+    marks = () if uncertainty else ("uncertainty of the electronic part not given",)
+    return Column("electronic_thermal_conductivity", tensor, "given", parts, marks=marks)
+
+
+def test_electrons_add_to_what_boundaries_leave_of_phonons(inputs, tmp_path):
+    with run(inputs, tmp_path / "without.vtkhdf") as reader:
+        alone = reader.quantity("effective_thermal_conductivity")
+        assert "effective_lattice_conductivity" not in reader.quantities()
+    write_handover(inputs["handover"], CUBIC, MEMBERS, electronic=electrons(390.0, 0.02))
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        total = reader.quantity("effective_thermal_conductivity")
+        lattice = reader.quantity("effective_lattice_conductivity")
+        assert "that of the bulk" in reader.note("electrons")["boundaries"]
+    assert np.allclose(lattice.value, alone.value, rtol=1e-9)
+    assert np.allclose(lattice.components["mesh"], alone.components["mesh"])
+    # The made-up crystal conducts the same along all axes: grains of one size differ in nothing.
+    assert np.allclose(total.value, lattice.value + 390.0 * np.eye(3), rtol=2e-3, atol=0.05)
+    assert np.allclose(total.components["electronic"], 7.8 * np.eye(3))
+    # The mesh's part in W/(m K) is the lattice's: electrons do not depend on it.
+    assert np.allclose(
+        np.trace(total.components["mesh"], axis1=1, axis2=2),
+        np.trace(lattice.components["mesh"], axis1=1, axis2=2), rtol=5e-3,
+    )  # fmt: skip
+    assert total.members.shape == lattice.members.shape == (3, 2, 3, 3)
+
+
+def test_with_electrons_the_series_of_meshes_tells_the_same_error(inputs, tmp_path):
+    keep_meshes(inputs["conductivity"], tolerance=0.001)
+    with run(inputs, tmp_path / "without.vtkhdf") as reader:
+        alone = reader.quantity("effective_thermal_conductivity").components["mesh"]
+    write_handover(inputs["handover"], CUBIC, MEMBERS, electronic=electrons(390.0, 0.02))
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        record = reader.quantity("effective_thermal_conductivity")
+    assert np.allclose(
+        np.trace(record.components["mesh"], axis1=1, axis2=2), np.trace(alone, axis1=1, axis2=2), rtol=2e-2
+    )
+
+
+def test_electrons_without_uncertainty_leave_that_of_the_sum_unknown(inputs, tmp_path):
+    write_handover(inputs["handover"], CUBIC, MEMBERS, electronic=electrons(390.0, None))
+    with run(inputs, tmp_path / "m.vtkhdf") as reader:
+        total = reader.quantity("effective_thermal_conductivity")
+        assert reader.quantity("effective_lattice_conductivity").standard_uncertainty is not None
+    assert total.standard_uncertainty is None
 
 
 def test_knudsen_numbers(inputs, tmp_path):
@@ -204,12 +308,12 @@ def test_knudsen_numbers(inputs, tmp_path):
 def test_fields_slices_and_bounds(inputs, tmp_path):
     path = tmp_path / "m.vtkhdf"
     with run(inputs, path) as reader:
-        stiffness = reader.array("realisations/stiffness")[0]
+        stiffness = reader.array("realisations/stiffness")[0, 0]
         kappa = reader.array("realisations/conductivity")[0, 0]
         lower, upper = (reader.array(f"bounds/shear/hashin_shtrikman_{end}") for end in ("lower", "upper"))
         assert reader.array("bounds/shear/reuss") < lower < upper < reader.array("bounds/shear/voigt")
         assert lower < reader.array("bounds/shear/self_consistent") < upper
-        assert reader.array("homogenization/stiffness/iterations").shape == (2, 6)
+        assert reader.array("homogenization/stiffness/iterations").shape == (2, 1, 6)
         assert reader.array("slice/heat_flux").shape == (9, 9)
         gate, planes = reader.note("gate"), reader.array("slice/grain_id")
     assert gate["passed"]
@@ -225,9 +329,9 @@ def test_fields_slices_and_bounds(inputs, tmp_path):
 
 
 def test_stiffness_alone(inputs, tmp_path):
-    write_elasticity(inputs["elasticity"], cubic(168.4, 121.4, 75.4))
+    write_handover(inputs["handover"], cubic(168.4, 121.4, 75.4))
     path = tmp_path / "m.vtkhdf"
-    with run({"elasticity": inputs["elasticity"]}, path, grain_sizes=[], realisations=1) as reader:
+    with run({"handover": inputs["handover"]}, path, grain_sizes=[], realisations=1) as reader:
         record = reader.quantity("effective_stiffness")
     assert record.components == {}
     assert record.standard_uncertainty is None
@@ -276,7 +380,7 @@ def test_gate_that_just_passes(inputs, tmp_path, monkeypatch):
         ({"tolerance": 0.0}, "parameter 'tolerance'"),
         ({"grain_sizes": [-1.0]}, "parameter 'grain_sizes'"),
         ({"grain_sizes": []}, "parameter 'grain_sizes' .* is empty"),
-        ({"temperatures": [250.0]}, "not computed at 250 K, only at 200, 300 K"),
+        ({"temperatures": [250.0]}, "no parameter 'temperatures'"),
         ({"grain": 5}, "no parameter 'grain'"),
     ],
 )
@@ -289,18 +393,18 @@ def test_bad_parameters_are_named(inputs, tmp_path, parameters, complaint):
 
 def test_unstable_crystals_are_named(inputs, tmp_path):
     stable = cubic(168.4, 121.4, 75.4)
-    write_elasticity(inputs["elasticity"], cubic(100.0, 120.0, 75.4))
+    write_handover(inputs["handover"], cubic(100.0, 120.0, 75.4))
     with pytest.raises(InputError, match="stiffness of the crystal is not positive definite"):
         run(inputs, tmp_path / "m.vtkhdf")
-    write_elasticity(inputs["elasticity"], stable, [stable, cubic(100.0, 120.0, 75.4)])
+    write_handover(inputs["handover"], stable, [stable, cubic(100.0, 120.0, 75.4)])
     with pytest.raises(InputError, match="stiffness of committee member 1 is not positive definite"):
         run(inputs, tmp_path / "m.vtkhdf")
 
 
 def test_input_without_stiffness_is_named(inputs, tmp_path):
-    with pytest.raises(InputError, match=r"conductivity\.h5 holds no 'stiffness'"):
-        run({"elasticity": inputs["conductivity"]}, tmp_path / "m.vtkhdf")
-    with pytest.raises(InputError, match="no input 'elasticity'"):
+    with pytest.raises(InputError, match="'handover' is no table of the crystal's properties"):
+        run({"handover": inputs["conductivity"]}, tmp_path / "m.vtkhdf")
+    with pytest.raises(InputError, match="no input 'handover'"):
         run({}, tmp_path / "m.vtkhdf")
 
 
@@ -341,9 +445,9 @@ def test_two_ranks_give_what_one_gives(inputs, tmp_path, require_program):
 def test_error_under_mpi_ends_all_ranks(inputs, tmp_path, require_program):
     require_program("mpirun", "openmpi-bin")
     launcher = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
-    done = start(tmp_path, inputs, launcher, "two", temperatures=[250.0])
+    done = start(tmp_path, inputs, launcher, "two", grain_sizes=[])
     assert done.returncode == 2, done.stderr
-    assert "not computed at 250 K" in json.loads((tmp_path / "error.json").read_text())["message"]
+    assert "is empty" in json.loads((tmp_path / "error.json").read_text())["message"]
 
 
 def test_one_rank_needs_no_mpi_library(inputs, tmp_path):

@@ -31,6 +31,15 @@ def _table() -> dict[str, Any]:
     return dict(yaml.safe_load((Path(__file__).parent / "dft.yaml").read_text(encoding="utf-8")))
 
 
+def metallic_elements(elements: Sequence[str]) -> bool:
+    """Whether a crystal holds metallic elements alone.
+
+    Args:
+        elements: chemical symbols of the crystal.
+    """
+    return not set(elements) & set(_table()["not_metallic"])
+
+
 def defaults(
     engine: Engine,
     protocol: str | None,
@@ -89,7 +98,7 @@ def _protocol(
     if "hubbard" in engine.settings and set(elements) & set(table["hubbard_anions"]):
         terms = table["hubbard"].items()
         out["hubbard"] = {name: value for name, value in terms if name.partition("-")[0] in elements}
-    metal = not set(elements) & set(table["not_metallic"])
+    metal = metallic_elements(elements)
     if "smearing" in engine.settings and (metal or given.get("spin", out.get("spin"))):
         width = table["smearing"][protocol] * (FERMI_DIRAC if engine.name in table["fermi_dirac"] else 1)
         unit = engine.settings["smearing"].unit

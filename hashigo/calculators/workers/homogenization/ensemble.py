@@ -125,42 +125,46 @@ def elastic_ensemble(
     Args:
         samples: realisations of the polycrystal.
         slabs: grid of the samples.
-        stiffness: Mandel stiffness of the crystal, shape (6, 6), GPa.
-        members: of each committee member, shape (n_members, 6, 6), GPa; or None.
+        stiffness: Mandel stiffness of the crystal under each condition, shape (n_conditions, 6, 6), GPa.
+        members: of each committee member, shape (n_members, n_conditions, 6, 6), GPa; or None.
         tolerance: relative residual of each load, dimensionless.
         tick: told of each problem solved.
 
     Returns:
-        One condition; Mandel stiffness in GPa.
+        Mandel stiffness in GPa.
 
     Raises:
         InputError: when a stiffness is not positive definite.
     """
     members = None if members is None or len(members) == 0 else members
-    require_positive_definite(stiffness[None], "stiffness", ["the crystal"])
-    if members is not None:
-        names = [f"committee member {index}" for index in range(len(members))]
-        require_positive_definite(members, "stiffness", names)
+    require_positive_definite(stiffness, "stiffness", ["the crystal"] * len(stiffness))
+    for index, member in enumerate(() if members is None else members):
+        require_positive_definite(member, "stiffness", [f"committee member {index}"] * len(member))
 
     def solve(crystal: Floats, sample: Polycrystal, start: list[Floats] | None) -> tuple[Floats, Effective]:
         table = rotate_stiffness(crystal, sample.rotations)
         medium = ElasticMedium(slabs, sample.grain_id, table, _grain_names(len(table)))
         return table, medium.effective(tolerance, start)
 
-    kept = _Collector(len(samples), 1, 6)
+    kept = _Collector(len(samples), len(stiffness), 6)
+    results = None if members is None else np.empty_like(members)
     first: tuple[Floats, Effective] | None = None
     for index, sample in enumerate(samples):
-        table, found = solve(stiffness, sample, None)
-        kept.add((index, 0), found, table, sample.fractions)
-        first = first or (table, found)
-        tick(ELASTIC_COST, f"stiffness of realisation {index + 1} of {len(samples)}")
+        start: list[Floats] | None = None
+        for column, crystal in enumerate(stiffness):
+            table, found = solve(crystal, sample, start)
+            kept.add((index, column), found, table, sample.fractions)
+            first = first or (table, found)
+            # Strains hardly change from one temperature, or member, to the next.
+            start = found.potentials
+            tick(ELASTIC_COST, f"stiffness of realisation {index + 1} of {len(samples)}")
+            for member in range(0 if results is None or index else len(results)):
+                assert members is not None
+                assert results is not None
+                results[member, column] = solve(members[member, column], sample, start)[1].tensor
+                tick(ELASTIC_COST, f"stiffness of committee member {member}")
     assert first is not None
-    results = []
-    for index, crystal in enumerate(() if members is None else members):
-        results.append(solve(crystal, samples[0], first[1].potentials)[1].tensor)
-        tick(ELASTIC_COST, f"stiffness of committee member {index}")
-    stack = np.array(results)[:, None] if results else None
-    return kept.ensemble(stack, first[0], first[1].potentials[0])
+    return kept.ensemble(results, first[0], first[1].potentials[0])
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,9 @@ class MeshModes:
     modes: tuple[ModeSet, ...]
     tolerance: float
 
-    def relative_error(self, index: int, diameters: Floats, fractions: Floats) -> float:
+    def relative_error(
+        self, index: int, diameters: Floats, fractions: Floats, electronic: Floats | None = None
+    ) -> float:
         """Error of the conductivity of grains, averaged over their volume, relative to it, dimensionless.
 
         A coarse mesh lacks modes of long waves. They carry much of the heat of the single crystal and little in
@@ -187,9 +193,11 @@ class MeshModes:
             index: index of the temperature.
             diameters: of the grains, shape (n_grains,), nm.
             fractions: of the volume, shape (n_grains,), dimensionless.
+            electronic: carried by electrons besides, shape (3, 3), W/(m K); or None.
         """
+        besides = 0.0 if electronic is None else electronic
         kappa = [
-            np.tensordot(fractions, limited_conductivity(modes, index, diameters), axes=1)
+            np.tensordot(fractions, limited_conductivity(modes, index, diameters), axes=1) + besides
             for modes in self.modes
         ]
         relative = MeshSeries(np.array(self.meshes), np.array(kappa)[:, None]).relative_error()
@@ -249,6 +257,7 @@ def thermal_ensemble(
     conditions: Sequence[tuple[int, float]],
     tolerance: float,
     tick: Tick,
+    electronic: Floats | None = None,
 ) -> Ensemble:
     """Effective conductivity of each sample under each condition, and of each member on the first.
 
@@ -259,6 +268,8 @@ def thermal_ensemble(
         conditions: index of the temperature, and mean grain diameter in nm, of each condition.
         tolerance: relative residual of each load, dimensionless.
         tick: told of each problem solved.
+        electronic: carried by electrons besides, in crystal axes, whatever the grain's size, shape
+            (n_conditions, 3, 3), W/(m K); None where phonons are the only carriers.
 
     Returns:
         Conductivity in W/(m K).
@@ -273,7 +284,8 @@ def thermal_ensemble(
         start: list[Floats] | None = None
         for column, (index, size) in enumerate(conditions):
             diameters = size * sample.diameters
-            table = rotate_conductivity(models.grains(index, diameters), sample.rotations)
+            besides = 0.0 if electronic is None else electronic[column]
+            table = rotate_conductivity(models.grains(index, diameters) + besides, sample.rotations)
             found = _conduct(slabs, sample, table, tolerance, start)
             kept.add((place, column), found, table, sample.fractions)
             first = first or (table, found.potentials[0])
@@ -282,21 +294,27 @@ def thermal_ensemble(
             tick(1.0, f"conductivity of realisation {place + 1} of {len(samples)}")
             for member in range(len(models.members) if place == 0 else 0):
                 changed = models.member_grains(member, index, diameters)
-                table = rotate_conductivity(changed, sample.rotations)
+                table = rotate_conductivity(changed + besides, sample.rotations)
                 members[member, column] = _conduct(slabs, sample, table, tolerance, start).tensor
                 tick(1.0, f"conductivity of committee member {member}")
     assert first is not None
-    mesh = _mesh_error(models.series, samples[0], conditions)
+    mesh = _mesh_error(models.series, samples[0], conditions, electronic)
     return kept.ensemble(members if len(members) else None, *first, mesh)
 
 
 def _mesh_error(
-    series: MeshModes | None, sample: Polycrystal, conditions: Sequence[tuple[int, float]]
+    series: MeshModes | None,
+    sample: Polycrystal,
+    conditions: Sequence[tuple[int, float]],
+    electronic: Floats | None,
 ) -> MeshError | None:
     if series is None:
         return None
     errors = [
-        series.relative_error(index, size * sample.diameters, sample.fractions) for index, size in conditions
+        series.relative_error(
+            index, size * sample.diameters, sample.fractions, None if electronic is None else electronic[row]
+        )
+        for row, (index, size) in enumerate(conditions)
     ]
     return MeshError(np.array(errors), series.tolerance)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hashigo.calculators.results import ResultReader
+from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.boundary import ModeSet, median_mean_free_path, read_modes
 from hashigo.calculators.workers.homogenization.ensemble import MeshModes, PhononModels
 from hashigo.calculators.workers.homogenization.tensors import Floats
@@ -18,14 +19,18 @@ class Crystal:
     """Elastic properties of the crystal.
 
     Attributes:
-        stiffness: Voigt, shape (6, 6), GPa.
-        members: of each committee member, shape (n_members, 6, 6), GPa; or None.
+        stiffness: isothermal, Voigt, shape (n_conditions, 6, 6), GPa.
+        members: of each committee member, shape (n_members, n_conditions, 6, 6), GPa; or None.
         calibrated: whether their spread is.
+        conditions: temperature (K) of each; one without any for the stiffness of 0 K.
+        marks: what the reader must know of it.
     """
 
     stiffness: Floats
     members: Floats | None
     calibrated: bool = False
+    conditions: tuple[dict[str, float], ...] = ({},)
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,14 @@ class Conduction:
         models: phonon modes.
         indices: index of each temperature in the modes.
         temperatures: shape (n_temperatures,), K.
-        mesh: relative uncertainty of the single crystal's conductivity from the mesh, shape (n_temperatures,),
-            dimensionless; None when it is not known.
+        mesh: relative uncertainty of the single crystal's lattice conductivity from the mesh, shape
+            (n_temperatures,), dimensionless; None when it is not known.
         converged: whether the single crystal's conductivity is converged.
         median_path: median mean free path, shape (n_temperatures,), nm.
         calibrated: whether the spread of the committee's modes is.
+        electronic: carried by electrons; None where there are none, or they are not known.
+        marks: what the reader must know of the conductivity.
+        lattice_marks: and of the lattice's part alone.
     """
 
     models: PhononModels
@@ -50,40 +58,53 @@ class Conduction:
     converged: bool
     median_path: Floats
     calibrated: bool = False
+    electronic: Column | None = None
+    marks: tuple[str, ...] = ()
+    lattice_marks: tuple[str, ...] = ()
+
+    @property
+    def electronic_tensors(self) -> Floats | None:
+        """Electronic part by temperature, shape (n_temperatures, 3, 3), W/(m K); None where there is none."""
+        return None if self.electronic is None else self.electronic.value
 
 
-def read_crystal(reader: ResultReader) -> Crystal:
-    """Read the stiffness and its committee from an elasticity result.
+def read_crystal(table: HandoverTable) -> Crystal:
+    """The isothermal stiffness and its committee.
 
     Args:
-        reader: open result file of the elasticity task.
-
-    Raises:
-        InputError: when it holds no stiffness.
+        table: the crystal's properties; where its stiffness is that of 0 K, there is one condition.
     """
-    record = reader.quantity("stiffness")
+    column = table.isothermal_stiffness
 
     def symmetric(matrix: Floats) -> Floats:
         return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))
 
-    members = None if record.members is None else symmetric(record.members[:, 0])
-    return Crystal(symmetric(record.value[0]), members, record.calibrated)
+    count = 1 if column.fixed else len(table.temperatures)
+    conditions = tuple({"temperature": float(kelvin)} for kelvin in table.temperatures)
+    members = None if column.members is None else symmetric(column.members[:, :count])
+    return Crystal(
+        symmetric(column.value[:count]),
+        members,
+        column.calibrated,
+        ({},) if column.fixed else conditions,
+        () if column.fixed else column.marks,
+    )
 
 
-def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Conduction:
+def read_conduction(reader: ResultReader, table: HandoverTable) -> Conduction:
     """Read phonon modes and the mesh error from a conductivity result.
 
     Args:
         reader: open result file of the conductivity task.
-        temperatures: wanted, K; empty takes all.
+        table: the crystal's properties at the temperatures wanted.
 
     Raises:
         InputError: when an array or a temperature is missing.
     """
+    temperatures = table.temperatures
     available = np.atleast_1d(np.asarray(reader.array("temperatures"), dtype=float))
-    wanted = np.array(temperatures) if temperatures else available
     indices = []
-    for value in wanted:
+    for value in temperatures:
         match = np.flatnonzero(np.isclose(available, value))
         if not len(match):
             shown = ", ".join(f"{kelvin:g}" for kelvin in available)
@@ -104,10 +125,21 @@ def read_conduction(reader: ResultReader, temperatures: tuple[float, ...]) -> Co
         members=tuple(read_modes(reader, f"modes/coarse/members/{name}") for name in names),
         series=_read_series(reader, fine),
     )
-    mesh, converged = _mesh_error(reader, wanted)
+    mesh, converged = _mesh_error(reader, temperatures)
     path = np.array([median_mean_free_path(models.fine, index) for index in indices])
-    calibrated = reader.quantity("lattice_thermal_conductivity").calibrated
-    return Conduction(models, tuple(indices), wanted, mesh, converged, path, calibrated)
+    kappa = table.total_conductivity or table.lattice_conductivity
+    return Conduction(
+        models,
+        tuple(indices),
+        temperatures,
+        mesh,
+        converged,
+        path,
+        table.lattice_conductivity.calibrated,
+        table.electronic_conductivity,
+        kappa.marks,
+        table.lattice_conductivity.marks,
+    )
 
 
 def _read_series(reader: ResultReader, fine: ModeSet) -> MeshModes | None:

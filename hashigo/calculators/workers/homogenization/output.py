@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.homogenization.bounds import cubic_constants, cubic_estimates
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.inputs import Conduction, Crystal
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.tensors import (
@@ -49,27 +50,27 @@ def uncertainty_components(realisations: Floats, members: Floats | None) -> dict
 
 
 def _quantity(
-    writer: ResultWriter, name: str, realisations: Floats, members: Floats | None, calibrated: bool
+    writer: ResultWriter, name: str, realisations: Floats, members: Floats | None, crystal: Crystal
 ) -> None:
     writer.quantity(
         name,
         realisations.mean(axis=0),
+        conditions=crystal.conditions,
         components=uncertainty_components(realisations, members),
         members=members,
-        calibrated=calibrated,
+        calibrated=crystal.calibrated,
         converged=None,
+        marks=crystal.marks,
     )
 
 
-def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats, calibrated: bool = False) -> None:
-    """Write effective stiffness, moduli and bounds.
+def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> None:
+    """Write effective stiffness, moduli and bounds; bounds of Hashin and Shtrikman where the crystal is cubic.
 
     Args:
         writer: open result file.
-        found: effective Mandel stiffness, GPa.
-        stiffness: of the crystal, Voigt, shape (6, 6), GPa; bounds of Hashin and Shtrikman are written if it
-            is cubic.
-        calibrated: whether the spread of the committee is.
+        found: effective Mandel stiffness under each of the crystal's conditions, GPa.
+        crystal: stiffness of the crystal.
     """
     members = found.members
     _quantity(
@@ -77,32 +78,32 @@ def write_elastic(writer: ResultWriter, found: Ensemble, stiffness: Floats, cali
         "effective_stiffness",
         mandel_to_voigt(found.realisations),
         None if members is None else mandel_to_voigt(members),
-        calibrated,
+        crystal,
     )
     moduli = isotropic_moduli(found.realisations)
     of_members = (None, None) if members is None else isotropic_moduli(members)
     for name, value, spread in zip(("bulk", "shear"), moduli, of_members, strict=True):
-        _quantity(writer, f"effective_{name}_modulus", value, spread, calibrated)
+        _quantity(writer, f"effective_{name}_modulus", value, spread, crystal)
     upper, lower = isotropic_moduli(found.voigt), isotropic_moduli_of_compliance(found.reuss)
     for place, name in enumerate(("bulk", "shear")):
-        writer.array(f"bounds/{name}/voigt", upper[place].mean(), units="GPa")
-        writer.array(f"bounds/{name}/reuss", lower[place].mean(), units="GPa")
-    writer.array("bounds/stiffness/voigt", mandel_to_voigt(found.voigt[:, 0]), units="GPa")
-    writer.array("bounds/stiffness/reuss", mandel_to_voigt(found.reuss[:, 0]), units="GPa")
-    writer.array("realisations/stiffness", mandel_to_voigt(found.realisations[:, 0]), units="GPa")
-    writer.array("homogenization/stiffness/iterations", found.iterations[:, 0], units="dimensionless")
-    writer.array("homogenization/stiffness/residuals", found.residuals[:, 0], units="dimensionless")
-    constants = cubic_constants(stiffness)
-    if constants is None:
+        writer.array(f"bounds/{name}/voigt", upper[place].mean(axis=0), units="GPa")
+        writer.array(f"bounds/{name}/reuss", lower[place].mean(axis=0), units="GPa")
+    writer.array("bounds/stiffness/voigt", mandel_to_voigt(found.voigt), units="GPa")
+    writer.array("bounds/stiffness/reuss", mandel_to_voigt(found.reuss), units="GPa")
+    writer.array("realisations/stiffness", mandel_to_voigt(found.realisations), units="GPa")
+    writer.array("homogenization/stiffness/iterations", found.iterations, units="dimensionless")
+    writer.array("homogenization/stiffness/residuals", found.residuals, units="dimensionless")
+    constants = [cubic_constants(stiffness) for stiffness in crystal.stiffness]
+    known = [cubic_estimates(found) for found in constants if found is not None]
+    if len(known) < len(constants):
         return
-    known = cubic_estimates(constants)
     values = {
-        "bulk/hashin_shtrikman_lower": known.bulk,
-        "bulk/hashin_shtrikman_upper": known.bulk,
-        "bulk/self_consistent": known.bulk,
-        "shear/hashin_shtrikman_lower": known.shear_lower,
-        "shear/hashin_shtrikman_upper": known.shear_upper,
-        "shear/self_consistent": known.shear_self_consistent,
+        "bulk/hashin_shtrikman_lower": [one.bulk for one in known],
+        "bulk/hashin_shtrikman_upper": [one.bulk for one in known],
+        "bulk/self_consistent": [one.bulk for one in known],
+        "shear/hashin_shtrikman_lower": [one.shear_lower for one in known],
+        "shear/hashin_shtrikman_upper": [one.shear_upper for one in known],
+        "shear/self_consistent": [one.shear_self_consistent for one in known],
     }
     for name, estimate in values.items():
         writer.array(f"bounds/{name}", estimate, units="GPa")
@@ -112,43 +113,69 @@ def write_thermal(
     writer: ResultWriter,
     found: Ensemble,
     conditions: Sequence[Mapping[str, float]],
-    mesh: Floats | None,
-    converged: bool,
-    calibrated: bool = False,
+    conduction: Conduction,
+    lattice: Ensemble | None = None,
 ) -> None:
     """Write effective conductivity and its bounds.
 
     Args:
         writer: open result file.
         found: effective conductivity, W/(m K), with the mesh's part of its error where a series of meshes tells it.
-        conditions: temperature (K) and mean grain diameter (nm) of each.
-        mesh: relative uncertainty of the single crystal's conductivity from its mesh, taken where `found` has none
-            of its own, shape (n_conditions,), dimensionless; None when it is not known.
-        converged: whether the single crystal's conductivity is converged with its mesh, likewise.
-        calibrated: whether the spread of the committee is.
+        conditions: temperature (K) and mean grain diameter (nm) of each; diameters change first.
+        conduction: of the crystal; its mesh error is taken where `found` has none of its own.
+        lattice: carried by phonons alone, where electrons carry heat too, W/(m K).
     """
-    value = found.realisations.mean(axis=0)
-    if found.mesh is not None:
-        mesh, converged = found.mesh.relative, found.mesh.converged
-    # Without the mesh's part the others would be taken for the whole.
-    parts = {}
-    if mesh is not None:
-        parts = uncertainty_components(found.realisations, found.members)
-        parts["mesh"] = np.abs(value) * mesh[:, None, None]
-    writer.quantity(
-        "effective_thermal_conductivity",
-        value,
-        conditions=conditions,
-        components=parts,
-        members=found.members,
-        calibrated=calibrated,
-        converged=converged,
-    )
+    sizes = len(conditions) // len(conduction.temperatures)
+    electronic, share = None, 1.0
+    if conduction.electronic is not None:
+        electronic = np.repeat(conduction.electronic.value, sizes, axis=0)
+        assert lattice is not None
+        _write_conductivity(writer, "effective_lattice_conductivity", lattice, conditions, conduction, 1.0)
+        lattices = np.trace(lattice.realisations.mean(axis=0), axis1=-2, axis2=-1)
+        share = lattices / (lattices + np.trace(electronic, axis1=-2, axis2=-1))
+    _write_conductivity(writer, "effective_thermal_conductivity", found, conditions, conduction, share)
     writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
     writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")
     writer.array("realisations/conductivity", found.realisations, units="W/(m K)")
     writer.array("homogenization/conductivity/iterations", found.iterations, units="dimensionless")
     writer.array("homogenization/conductivity/residuals", found.residuals, units="dimensionless")
+
+
+def _write_conductivity(
+    writer: ResultWriter,
+    name: str,
+    found: Ensemble,
+    conditions: Sequence[Mapping[str, float]],
+    conduction: Conduction,
+    share: Any,
+) -> None:
+    """Write one effective conductivity; `share` is that of phonons in it, whose mesh error is known."""
+    value = found.realisations.mean(axis=0)
+    sizes = len(conditions) // len(conduction.temperatures)
+    converged = conduction.converged
+    mesh = None if conduction.mesh is None else share * np.repeat(conduction.mesh, sizes)
+    if found.mesh is not None:
+        mesh, converged = found.mesh.relative, found.mesh.converged
+    electrons = conduction.electronic if name == "effective_thermal_conductivity" else None
+    # Without the mesh's or the electrons' part the others would be taken for the whole.
+    parts = {}
+    if mesh is not None and (electrons is None or electrons.components):
+        parts = uncertainty_components(found.realisations, found.members)
+        parts["mesh"] = np.abs(value) * mesh[:, None, None]
+        if electrons is not None:
+            # To first order: fields in an untextured polycrystal hardly change with a part that all grains share.
+            error = np.trace(electrons.components["electronic"], axis1=1, axis2=2) / 3
+            parts["electronic"] = np.repeat(error, sizes)[:, None, None] * np.eye(3)
+    writer.quantity(
+        name,
+        value,
+        conditions=conditions,
+        components=parts,
+        members=found.members,
+        calibrated=conduction.calibrated,
+        converged=converged,
+        marks=conduction.marks if name == "effective_thermal_conductivity" else conduction.lattice_marks,
+    )
 
 
 def write_grains(writer: ResultWriter, sample: Polycrystal) -> None:
