@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hashigo.calculators.results import GATES
+from hashigo.report.checks_expansion import expansion
 from hashigo.report.figures.reliability import KINDS
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import middle, unit_text
@@ -151,7 +152,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_training(results),
         *_calibration(results),
         *_phonons(results),
-        *_expansion(results),
+        *expansion(results),
         *_conductivity(results),
         *_dynamics(results),
         *_handover(results),
@@ -266,33 +267,6 @@ def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
     scope = results.note("conductivity", "scope")
     if scope:
         yield "conductivity", "scope", f"{scope.get('method')}; {scope.get('carriers')}"
-
-
-def _expansion(results: Results) -> Iterator[tuple[str, str, str]]:
-    note = results.note("expansion", "expansion")
-    if not note:
-        return
-    yield (
-        "expansion",
-        "fit of the static energies",
-        f"residual {note['fit_residual']:.2g} {note['fit_residual_unit']}",
-    )
-    check = note["spot_check"]
-    outcome = check.get("skipped") or (
-        f"{check['rms']:.2g} {check['unit']} r.m.s. over volumes {min(check['volumes']):.3f} to "
-        f"{max(check['volumes']):.3f} times the structure's"
-    )
-    yield "expansion", "energies of the potential against the reference's", outcome
-    if note["volumes_with_imaginary_modes"]:
-        yield (
-            "expansion",
-            "volumes left out",
-            f"{len(note['volumes_with_imaginary_modes'])} have imaginary modes",
-        )
-    if note["absent"]:
-        listed = ", ".join(f"{t:g}" for t in note["absent"])
-        yield "expansion", f"no values at {listed} K", note["absent_why"]
-    yield "expansion", "scope", note["method"]
 
 
 def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -210,7 +210,10 @@ def write_expansion(path):
                 "fit_residual": 0.04, "fit_residual_unit": "meV/atom", "absent": [2000.0],
                 "absent_why": "the cell of least Gibbs energy lies outside the grid",
                 "volumes_with_imaginary_modes": [170.0], "method": "quasi-harmonic",
-                "spot_check": {"rms": 0.9, "unit": "meV/atom", "volumes": [0.94, 1.0, 1.06]},
+                "spot_check": {
+                    "rms": 0.9, "unit": "meV/atom", "volumes": [0.94, 1.0, 1.06], "equilibrium_volume_ratio": 0.995,
+                    "bulk_modulus_potential": 93.0, "bulk_modulus_reference": 94.0, "bulk_modulus_unit": "GPa",
+                },
             },
         )  # fmt: skip
         writer.gate("thermal_minimum", "", fix="")

@@ -19,7 +19,7 @@ from hashigo.calculators.workers.lattice.cell_grid import MARKS
 from hashigo.calculators.workers.lattice.crystal import primitive
 from hashigo.calculators.workers.lattice.free_energy import Vibrations
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
-from hashigo.calculators.workers.lattice.quasiharmonic import Equilibrium, Grid, equilibrium
+from hashigo.calculators.workers.lattice.quasiharmonic import Equilibrium, Grid, equilibrium, fewest, groups
 from hashigo.calculators.workers.lattice.reference_volumes import SpotCheck
 
 Floats = NDArray[np.float64]
@@ -116,10 +116,42 @@ def solved(
         grid: of cells.
         atoms: conventional cell, for its masses.
         pressure: GPa.
-        lower: whether polynomials of one degree less are fitted.
+        lower: whether static energies are fitted by one degree less.
     """
     found = equilibrium(grid, pressure, lower=lower)
     return found, quantities(found, atoms, static_minimum(grid))
+
+
+def fit_error(grid: Grid, atoms: Atoms, pressure: float) -> dict[str, Floats]:
+    """What the fits over the grid add to the uncertainty: cells left out in turn, and another form of the fit.
+
+    The first is the jackknife's standard error (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982),
+    the second the change by a polynomial of one degree less through the static energies; they are added in squares.
+
+    Args:
+        grid: of cells.
+        atoms: conventional cell, for its masses.
+        pressure: GPa.
+
+    Returns:
+        By name, each of shape (n_temperatures, \\*tensor), in the vocabulary's unit; NaN where the cell of least Gibbs
+        energy is not known.
+    """
+    _, values = solved(grid, atoms, pressure)
+    _, lower = solved(grid, atoms, pressure, lower=True)
+    sets = [
+        one for one in groups(grid.points) if len(grid.points) - len(one) >= fewest(grid.points.shape[1]) - 1
+    ]
+    without = [solved(grid.without(one), atoms, pressure)[1] for one in sets]
+    out = {}
+    for name, value in values.items():
+        left = np.array([one[name] for one in without])
+        known = np.isfinite(left)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, left, 0).sum(axis=0) / count
+        square = (count - 1) / count * np.where(known, (left - mean) ** 2, 0).sum(axis=0)
+        out[name] = np.sqrt(square + (lower[name] - value) ** 2)
+    return out
 
 
 def write(
@@ -140,19 +172,20 @@ def write(
     """
     pressure = float(settings["pressure"])
     found, values = solved(result.mean, result.atoms, pressure)
-    parts = {
-        "fit": solved(result.mean, result.atoms, pressure, lower=True)[1],
-        "mesh": solved(result.coarse, result.atoms, pressure)[1],
-    }
+    others = {"mesh": result.coarse}
     if result.larger is not None:
-        parts["supercell"] = solved(result.larger, result.atoms, pressure)[1]
+        others["supercell"] = result.larger
+    errors = {"fit": fit_error(result.mean, result.atoms, pressure)}
+    for part, grid in others.items():
+        other = solved(grid, result.atoms, pressure)[1]
+        errors[part] = {name: np.abs(other[name] - value) for name, value in values.items()}
     members = [solved(grid, result.atoms, pressure)[1] for grid in result.members]
-    every = [values, *parts.values(), *members]
+    every = [values, *errors.values(), *members]
     inside = np.all([np.isfinite(one["thermal_density"]) for one in every], axis=0)
     with ResultWriter(path, task="expansion", task_version=task_version) as writer:
         converged = True
         for name in values if inside.any() else ():
-            converged &= _write_quantity(writer, name, values, parts, members, inside, result, settings)
+            converged &= _write_quantity(writer, name, values, errors, members, inside, result, settings)
         _write_arrays(writer, found, result)
         absent = [float(t) for t, known in zip(found.temperatures, inside, strict=True) if not known]
         writer.note("expansion", _note(result, found, absent, settings, converged))
@@ -169,7 +202,7 @@ def _write_quantity(
     writer: ResultWriter,
     name: str,
     values: dict[str, Floats],
-    parts: Mapping[str, dict[str, Floats]],
+    errors: Mapping[str, dict[str, Floats]],
     members: list[dict[str, Floats]],
     inside: NDArray[np.bool_],
     result: Result,
@@ -177,7 +210,7 @@ def _write_quantity(
 ) -> bool:
     """Write one quantity at the temperatures whose cells are known; tell whether it is converged."""
     value = values[name][inside]
-    components = {part: np.abs(other[name][inside] - value) for part, other in parts.items()}
+    components = {part: of_quantity[name][inside] for part, of_quantity in errors.items()}
     error = np.sqrt(np.sum([one**2 for one in components.values()], axis=0))
     converged = bool(np.max(error) <= float(settings["tolerance"]) * np.max(np.abs(value)))
     votes = np.array([one[name][inside] for one in members]) if members else None

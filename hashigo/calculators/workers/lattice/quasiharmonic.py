@@ -170,17 +170,32 @@ def fewest(n_parameters: int) -> int:
 
 
 def degrees(n_points: int, n_parameters: int, *, lower: bool = False) -> tuple[int, int]:
-    """Degrees of the fits of static energies and of vibrations; those of `lower` tell the error of the fit.
+    """Degrees of the fits of static energies and of vibrations.
 
-    A polynomial is taken only where there are more points than monomials; the lower ones are always one degree less.
+    A polynomial is taken only where there are more points than monomials.
 
     Args:
         n_points: count of cells, at least `fewest`.
         n_parameters: count of strain parameters.
-        lower: whether the lower ones are asked for.
+        lower: whether static energies are fitted by one degree less, which tells how much the form matters.
     """
     static = 4 if len(monomials(n_parameters, 4)) < n_points else 3
-    return (static - 1, 2) if lower else (static, 3)
+    return (static - 1 if lower else static, 3)
+
+
+def groups(points: Floats) -> list[list[int]]:
+    """Cells to be left out together: each one alone, or along the diagonals of a grid of two parameters.
+
+    Args:
+        points: strain parameters, shape (n_points, n_parameters), dimensionless.
+
+    Returns:
+        Indices of cells; every cell is in one group.
+    """
+    lines = [np.unique(axis.round(9), return_inverse=True)[1] for axis in points.T]
+    count = max(int(line.max()) for line in lines) + 1
+    number = np.sum(lines, axis=0) % count
+    return [np.flatnonzero(number == one).tolist() for one in range(count)]
 
 
 def equilibrium(grid: Grid, pressure: float = 0.0, *, lower: bool = False) -> Equilibrium:
@@ -189,7 +204,7 @@ def equilibrium(grid: Grid, pressure: float = 0.0, *, lower: bool = False) -> Eq
     Args:
         grid: of cells.
         pressure: GPa.
-        lower: whether polynomials of one degree less are fitted, which tells how much the fit matters.
+        lower: whether static energies are fitted by one degree less, which tells how much the form matters.
     """
     n_points, n_parameters = grid.points.shape
     static_degree, vibration_degree = degrees(n_points, n_parameters, lower=lower)
