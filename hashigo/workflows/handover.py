@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, calcfunction
-from aiida.orm import Bool, Dict, Int, SinglefileData, Str
+from aiida.orm import Bool, Dict, Int, List, SinglefileData, Str
 
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.workers import handover
@@ -46,6 +46,9 @@ class HandoverWorkChain(WorkChain):
         spec.input("parameters", valid_type=Dict, help="Plain values of this stage.")
         spec.input("site", valid_type=Str, help="Not used: no job is run.")
         spec.input("stop_at_gates", valid_type=Bool, default=lambda: Bool(True), help="Whether a gate stops.")
+        spec.input(
+            "judged_elsewhere", valid_type=List, default=lambda: List([]), help="Gates that do not stop it."
+        )
         spec.input_namespace("files", valid_type=SinglefileData, dynamic=True, help="Results used.")
         spec.output("result", valid_type=QuantitiesData, required=False, help="The table.")
         spec.exit_code(400, "ERROR_TABLE", message="{message}")
@@ -60,7 +63,7 @@ class HandoverWorkChain(WorkChain):
         if not node.is_finished_ok:
             return self.exit_codes.ERROR_TABLE.format(message=node.exit_message)
         self.out("result", result)
-        broken = broken_gate(result)
+        broken = broken_gate(result, self.inputs.judged_elsewhere.get_list())
         if broken and self.inputs.stop_at_gates.value:
             return self.exit_codes.ERROR_GATE.format(message=broken)
         if broken:
