@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.extrapolation import departure
-from hashigo.calculators.workers.job import Job, SerialComm
+from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result, write
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.force_constants import (
+    Dataset,
     Fit,
     ForceConstants,
     build_lattice,
@@ -34,8 +37,11 @@ from hashigo.calculators.workers.lattice.reference_conductivity import from_refe
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
+from hashigo.calculators.workers.lattice.wave_vectors import Work
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
+from hashigo.calculators.workers.saved import Saved
+from hashigo.calculators.workers.stopping import Stop
 from hashigo.errors import InputError
 
 TASK_VERSION = 4
@@ -66,8 +72,8 @@ def run(job: Job) -> None:
         InputError: when parameters or inputs do not fit.
         WorkerError: when a computation gives no finite numbers.
     """
-    # Read when phono3py first uses its thread pool.
-    os.environ.setdefault("RAYON_NUM_THREADS", str(job.threads))
+    # Read when phono3py first uses its thread pool; ranks with more threads than cores would be slower than without.
+    os.environ["RAYON_NUM_THREADS"] = str(job.threads)
     settings = check_settings(job.parameters)
     cells = read_relaxed(job.inputs["elasticity"])
     elements = sorted(set(cells.mean.get_chemical_symbols()))
@@ -76,21 +82,28 @@ def run(job: Job) -> None:
     if "frames" in job.inputs and "structure" in job.inputs:
         structure, frames = read_structure(job.inputs["structure"]), read_frames(job.inputs["frames"])
         polar = read_polar(read_header(job.inputs["frames"]))
-    if settings["force_constants"] == "reference":
-        if structure is None or not frames:
-            raise InputError(
-                "conductivity.force_constants is 'reference', but there are no reference frames",
-                fix="give frames, or set it to 'potential'",
-            )
-        result = from_reference(structure, committee.mean, frames, settings, job, polar)
-    else:
-        result = compute(committee, cells, settings, structure, frames, job, polar)
-    if result is not None:
-        outside = None
-        if settings["force_constants"] == "potential":
-            moved = first_snapshots(cells.mean, settings)
-            outside = departure(job.inputs, committee, moved, "the displaced supercell")
-        write(job.output, result, settings, TASK_VERSION, outside)
+    if settings["force_constants"] == "reference" and (structure is None or not frames):
+        raise InputError(
+            "conductivity.force_constants is 'reference', but there are no reference frames",
+            fix="give frames, or set it to 'potential'",
+        )
+    with Stop(job.walltime, job.begun) as stop, Saved.of(job, TASK_VERSION) as saved:
+        work = Work(job.comm, saved, lambda: stop.reason)
+        if settings["force_constants"] == "reference":
+            assert structure is not None
+            result = from_reference(
+                structure, committee.mean, frames, settings, work, polar,
+                lambda done, text: job.progress(done, 1.0, text),
+            )  # fmt: skip
+        else:
+            result = compute(committee, cells, settings, structure, frames, work, polar, job)
+        if result is not None:
+            outside = None
+            if settings["force_constants"] == "potential":
+                moved = first_snapshots(cells.mean, settings)
+                outside = departure(job.inputs, committee, moved, "the displaced supercell")
+            write(job.output, result, settings, TASK_VERSION, outside)
+        work.comm.bcast(None)  # partial results are removed when the result is there
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +153,8 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
 class _Progress:
     """Work done and to do on this rank, in pairs of wave vectors."""
 
-    def __init__(self, job: Job | None, settings: Mapping[str, Any], models: int) -> None:
+    def __init__(self, job: Job | None, settings: Mapping[str, Any], models: int, size: int) -> None:
         self._job = job
-        size = job.comm.size if job is not None else 1
         each = _FIT_COST + float(settings["coarse_mesh"]) ** 6
         meshes = [float(mesh) ** 6 for mesh in settings["meshes"]]
         self._total = -(-models // size) * each + sum(meshes) / size
@@ -177,8 +189,9 @@ def compute(
     settings: Mapping[str, Any],
     structure: Atoms | None = None,
     frames: Sequence[Frame] = (),
-    job: Job | None = None,
+    work: Work | None = None,
     polar: Polar | None = None,
+    job: Job | None = None,
 ) -> Result | None:
     """Conductivity by the mean potential, by every member, and from the reference's frames.
 
@@ -190,24 +203,27 @@ def compute(
         settings: complete, of `check_settings`.
         structure: conventional cell at the reference's lattice constant, lengths in Å; needed with `frames`.
         frames: of the reference, for the cross-check; may be empty.
-        job: gives communicator and progress; serial without it.
+        work: how it is shared and kept; by default serial and nowhere.
         polar: Born charges of the reference's cell, taken for every cell; None where they are not known.
+        job: is told the progress.
 
     Returns:
         The result on rank 0, None on the others.
 
     Raises:
         InputError: when cells and committee do not belong together.
+        PartialResult: when the job is to end before all is done; on every rank.
     """
     cells.check(committee)
-    comm = job.comm if job is not None else SerialComm()
-    progress = _Progress(job, settings, 1 + len(cells.members))
-    constants, coarse = _committee_modes(committee, cells, settings, comm, progress, polar)
+    work = work or Work()
+    comm = work.comm
+    progress = _Progress(job, settings, 1 + len(cells.members), comm.size)
+    constants, coarse = _committee_modes(committee, cells, settings, work, progress, polar)
     check: CrossCheck | str | None = None
     if comm.rank == comm.size - 1 and structure is not None and frames:
         check = cross_check(structure, committee.mean, frames, settings, polar)
     crystal = build_anharmonic(cells.mean, settings["supercell"], comm.bcast(constants), polar=polar)
-    series, kept = mesh_series(crystal, coarse.get(0), settings, comm, progress.mesh)
+    series, kept = mesh_series(crystal, coarse.get(0), settings, replace(work, progress=progress.mesh))
     parts = comm.gather((coarse, check), root=0)
     if comm.rank != 0:
         return None
@@ -232,7 +248,7 @@ def _committee_modes(
     committee: Committee,
     cells: RelaxedCells,
     settings: Mapping[str, Any],
-    comm: Any,
+    work: Work,
     progress: _Progress,
     polar: Polar | None,
 ) -> tuple[ForceConstants | None, dict[int, Modes]]:
@@ -242,26 +258,38 @@ def _committee_modes(
     fit: Fit | None = None
     mean: ForceConstants | None = None
     modes: dict[int, Modes] = {}
-    for index in range(comm.rank, len(models), comm.size):
-        lattice = build_lattice(atoms[index], settings["supercell"])
-        if fit is None or not fit.serves(lattice):
-            fit = Fit(lattice, 3)
-        constants = fit.solve(
-            random_dataset(
-                models[index],
-                lattice,
-                int(settings["snapshots"]),
-                float(settings["displacement"]),
-                int(settings["seed"]),
-                paired=True,
-            )
-        )
-        modes[index] = coarse_modes(
-            build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar), settings
-        )
+    own = range(work.comm.rank, len(models), work.comm.size)
+    for index in own:
+        if work.reason():
+            break
+        constants = _constants(work.saved.load("constants")) if index == 0 else None
+        modes_kept = work.saved.load(f"model-{index}")
+        if modes_kept is not None and (index > 0 or constants is not None):
+            modes[index] = Modes.of(modes_kept)
+        else:
+            lattice = build_lattice(atoms[index], settings["supercell"])
+            if fit is None or not fit.serves(lattice):
+                fit = Fit(lattice, 3)
+            constants = fit.solve(_snapshots(models[index], lattice, settings))
+            crystal = build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar)
+            modes[index] = coarse_modes(crystal, settings)
+            if index == 0:
+                assert constants.third is not None
+                work.saved.save("constants", {"second": constants.second, "third": constants.third})
+            work.saved.save(f"model-{index}", modes[index].arrays())
         mean = constants if index == 0 else mean
         progress.model(int(settings["coarse_mesh"]))
+    work.go_on(len(modes) == len(own), "models of the committee are")
     return mean, modes
+
+
+def _constants(kept: dict[str, Any] | None) -> ForceConstants | None:
+    return None if kept is None else ForceConstants(kept["second"], kept["third"])
+
+
+def _snapshots(model: Model, lattice: Phonopy, settings: Mapping[str, Any]) -> Dataset:
+    count, distance = int(settings["snapshots"]), float(settings["displacement"])
+    return random_dataset(model, lattice, count, distance, int(settings["seed"]), paired=True)
 
 
 def cross_check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from phono3py import Phono3py
 
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes
-from hashigo.calculators.workers.lattice.transport import Modes, mode_properties
+from hashigo.calculators.workers.lattice.transport import Modes
+from hashigo.calculators.workers.lattice.wave_vectors import Work, mode_properties
 
 Floats = NDArray[np.float64]
 
 #: Meshes at the end of the series whose modes are kept: those that the error is estimated from.
 _KEPT = 3
-#: Pieces of a mesh after which progress is told.
-_BATCHES = 10
 
 
 def coarse_modes(crystal: Phono3py, settings: Mapping[str, Any]) -> Modes:
@@ -37,11 +36,7 @@ def isotropic(modes: Modes) -> Floats:
 
 
 def mesh_series(
-    crystal: Phono3py,
-    coarse: Modes | None,
-    settings: Mapping[str, Any],
-    comm: Any,
-    progress: Callable[[int, float], None],
+    crystal: Phono3py, coarse: Modes | None, settings: Mapping[str, Any], work: Work
 ) -> tuple[MeshSeries, dict[int, Modes]]:
     """Conductivity over the meshes, and the modes of the last ones; the coarse mesh is not computed again.
 
@@ -49,28 +44,22 @@ def mesh_series(
         crystal: with force constants of second and third order, on every rank.
         coarse: its modes on the coarse mesh, on rank 0.
         settings: complete, of the task; temperatures in K.
-        comm: communicator; ranks share the wave vectors.
-        progress: told a mesh and the fraction of it that is done, dimensionless.
+        work: how it is shared and kept.
+
+    Raises:
+        PartialResult: when the job is to end before all is done; on every rank.
     """
     meshes = check_meshes(settings["meshes"], "conductivity.meshes")
-    coarse = comm.bcast(coarse)
+    coarse = work.comm.bcast(coarse)
     values = []
     kept: dict[int, Modes] = {}
     for mesh in (int(number) for number in meshes):
-        if mesh == int(settings["coarse_mesh"]):
-            modes = coarse
-            progress(mesh, 1.0)
-        else:
+        modes = coarse
+        if mesh != int(settings["coarse_mesh"]) or modes is None:
             modes = mode_properties(
-                crystal,
-                mesh,
-                settings["temperatures"],
-                isotopes=bool(settings["isotopes"]),
-                comm=comm,
-                progress=lambda fraction, mesh=mesh: progress(mesh, fraction),  # type: ignore[misc]
-                batches=_BATCHES,
+                crystal, mesh, settings["temperatures"], isotopes=bool(settings["isotopes"]), work=work
             )
-        assert modes is not None
+        work.progress(mesh, 1.0)
         values.append(modes.conductivity())
         if mesh in meshes[-_KEPT:]:
             kept[mesh] = modes

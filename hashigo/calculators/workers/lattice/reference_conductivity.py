@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from phono3py import Phono3py
 
 from hashigo.calculators.frames import Frame
-from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result
 from hashigo.calculators.workers.lattice.force_constants import Dataset, ForceConstants
 from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series
 from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.calculators.workers.lattice.reference_frames import Part, ReferenceFit, reference_fit
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
+from hashigo.calculators.workers.lattice.wave_vectors import Work
 from hashigo.calculators.workers.potential import Model
 from hashigo.errors import InputError
 
@@ -57,8 +57,9 @@ def from_reference(
     model: Model | None,
     frames: Sequence[Frame],
     settings: Mapping[str, Any],
-    job: Job | None = None,
+    work: Work | None = None,
     polar: Polar | None = None,
+    tell: Callable[[float, str], None] = lambda done, text: None,
 ) -> Result | None:
     """Conductivity at the reference's cell from its frames; ranks share the wave vectors and the resampled fits.
 
@@ -67,8 +68,9 @@ def from_reference(
         model: the mean potential, for the comparison; None without one.
         frames: of the reference.
         settings: complete, of the task "conductivity".
-        job: gives communicator and progress; serial without it.
+        work: how it is shared and kept; by default serial and nowhere.
         polar: Born charges, where known.
+        tell: told the fraction that is done, dimensionless, and what is being done.
 
     Returns:
         The result on rank 0, None on the others.
@@ -76,17 +78,14 @@ def from_reference(
     Raises:
         InputError: when the frames do not fit the structure or do not determine the third order.
     """
-    comm = job.comm if job is not None else SerialComm()
+    work = work or Work()
+    comm = work.comm
     found = reference_fit(structure, frames, polar)
     if found.third is None:
         raise InputError(
             f"{found.lacking}, for conductivity.force_constants: reference",
             fix="give more displaced frames, or set conductivity.force_constants to 'potential'",
         )
-
-    def tell(done: float, text: str) -> None:
-        if job is not None:
-            job.progress(done, 1.0, text)
 
     tell(0.0, "force constants of the reference's frames")
     own = found.solve()
@@ -108,9 +107,11 @@ def from_reference(
         crystal,
         coarse,
         settings,
-        comm,
-        lambda mesh, part: tell(
-            0.1 + 0.89 * (before[mesh] + part * mesh**6) / total, f"conductivity, mesh {mesh}"
+        replace(
+            work,
+            progress=lambda mesh, part: tell(
+                0.1 + 0.89 * (before[mesh] + part * mesh**6) / total, f"conductivity, mesh {mesh}"
+            ),
         ),
     )
     parts = comm.gather((spread, check), root=0)

@@ -6,20 +6,18 @@ cells of the mesh. It is the lattice's part only: electrons, where there are fre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from phono3py import Phono3py
-from phonopy.phonon.grid import get_ir_grid_points
 from phonopy.physical_units import get_physical_units
 from phonopy.structure.cells import guess_primitive_matrix
 
 from hashigo.calculators.results import ResultWriter
-from hashigo.calculators.workers.job import SerialComm
 from hashigo.calculators.workers.lattice.crystal import SYMMETRY_TOLERANCE
 from hashigo.calculators.workers.lattice.force_constants import (
     ForceConstants,
@@ -39,6 +37,8 @@ VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 _METRES_PER_SECOND = 100.0
 _CUBIC_METRES = 1e-30
 _THZ = 1e12
+#: Modes below this frequency carry nothing, THz; phono3py's own limit.
+_STILL = 1e-4
 _NM = 1e-9
 
 #: Share of the conductivity below which the cumulative curve begins, dimensionless.
@@ -81,6 +81,22 @@ class Modes:
     def mean_free_path(self) -> Floats:
         """Speed times lifetime, shape (n_temperatures, n_modes), nm."""
         return np.asarray(self.speed * self.lifetime / _NM)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The attributes by name, with their shapes and units."""
+        return {one.name: np.asarray(getattr(self, one.name)) for one in fields(self)}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Modes:
+        """Modes of such attributes.
+
+        Args:
+            arrays: of `arrays`, with their shapes and units.
+        """
+        values: dict[str, Any] = {
+            name: array if array.ndim else float(array) for name, array in arrays.items()
+        }
+        return cls(**values)
 
     def write(self, writer: ResultWriter, group: str) -> None:
         """Write the modes as the mesoscale reads them.
@@ -125,7 +141,7 @@ def build_anharmonic(
     second_supercell: Sequence[int] | Integers | None = None,
     polar: Polar | None = None,
 ) -> Phono3py:
-    """A crystal with its force constants, ready for `mode_properties`.
+    """A crystal with its force constants, ready for `wave_vectors.mode_properties`.
 
     Args:
         atoms: conventional cell; lengths in Å.
@@ -150,81 +166,19 @@ def build_anharmonic(
     return crystal
 
 
-def mode_properties(
-    crystal: Phono3py,
-    mesh: int,
-    temperatures: Sequence[float],
-    *,
-    isotopes: bool = True,
-    comm: Any = None,
-    progress: Callable[[float], None] | None = None,
-    batches: int = 1,
-) -> Modes:
-    """Heat capacity, velocity and lifetime of every mode of a mesh; ranks share the wave vectors.
+def assemble_modes(points: list[tuple[Floats, ...]], weights: Floats, volume: float) -> Modes:
+    """Modes of a mesh from what phono3py gives for each irreducible wave vector.
 
     Args:
-        crystal: with force constants of second and third order.
-        mesh: count of wave vectors along each reciprocal vector.
-        temperatures: K, above 0.
-        isotopes: whether the natural mix of isotopes scatters.
-        comm: communicator; serial without it.
-        progress: told the fraction of the mesh that is done, dimensionless.
-        batches: count of pieces after which progress is told.
-
-    Returns:
-        The same on every rank.
+        points: of each, frequency, shape (n_bands,), THz; heat capacity, shape (n_temperatures, n_bands), eV/K; half
+            of the linewidth, same shape, THz; velocity, shape (n_bands, 3), THz·Å; and v⊗v averaged over the star,
+            shape (n_bands, 6), THz^2·Å^2.
+        weights: number of wave vectors in the star, shape (n_points,), count.
+        volume: of all primitive cells of the mesh, Å^3.
 
     Raises:
-        WorkerError: when phono3py gives numbers that are not finite.
+        WorkerError: when numbers are not finite.
     """
-    comm = comm or SerialComm()
-    crystal.mesh_numbers = [mesh] * 3
-    crystal.init_phph_interaction()
-    grid = crystal.grid
-    irreducible, weights, _ = get_ir_grid_points(grid)
-    points = np.asarray(grid.grg2bzg[irreducible], dtype=np.int64)
-    own = np.arange(comm.rank, len(points), comm.size)
-    found: dict[int, tuple[Floats, ...]] = {}
-    for number, piece in enumerate(np.array_split(own, min(batches, max(1, len(own))))):
-        found.update(_solve_points(crystal, points, piece, temperatures, isotopes))
-        if progress is not None:
-            progress((number + 1) / batches)
-    every: dict[int, tuple[Floats, ...]] = {}
-    for part in comm.allgather(found):
-        every.update(part)
-    ordered = [every[index] for index in range(len(points))]
-    volume = mesh**3 * float(crystal.primitive.volume) * _CUBIC_METRES
-    return _assemble(ordered, np.asarray(weights, dtype=float), volume)
-
-
-def _solve_points(
-    crystal: Phono3py, points: Integers, piece: Integers, temperatures: Sequence[float], isotopes: bool
-) -> dict[int, tuple[Floats, ...]]:
-    """Frequency, heat capacity, Γ, velocity and its star average at some grid points, in phono3py's units."""
-    if not len(piece):
-        return {}
-    crystal.run_thermal_conductivity(
-        temperatures=list(temperatures), is_isotope=isotopes, grid_points=points[piece], log_level=0
-    )
-    solved = crystal.thermal_conductivity
-    width = solved.gamma[0]
-    if isotopes:
-        width = width + solved.gamma_isotope[0]
-    # gv_by_gv is summed over the star, and the grid weights are the numbers of its arms.
-    star = solved.gv_by_gv / np.asarray(solved.grid_weights)[:, None, None]
-    return {
-        int(index): (
-            np.array(solved.frequencies[row]),
-            np.array(solved.mode_heat_capacities[:, row]),
-            np.array(width[:, row]),
-            np.array(solved.group_velocities[row]),
-            np.array(star[row]),
-        )
-        for row, index in enumerate(piece)
-    }
-
-
-def _assemble(points: list[tuple[Floats, ...]], weights: Floats, volume: float) -> Modes:
     frequency = np.concatenate([point[0] for point in points])
     capacity = np.concatenate([point[1] for point in points], axis=1)
     width = np.concatenate([point[2] for point in points], axis=1)
@@ -233,7 +187,7 @@ def _assemble(points: list[tuple[Floats, ...]], weights: Floats, volume: float) 
     if not all(np.isfinite(array).all() for array in (frequency, capacity, width, velocity, star)):
         raise WorkerError("phono3py gave phonon modes with numbers that are not finite")
     # A mode without scattering, or without frequency, has no lifetime and is taken out.
-    defined = (width > 0) & (frequency > 0)
+    defined = (width > 0) & (frequency > _STILL)
     lifetime = np.zeros_like(width)
     lifetime[defined] = 1.0 / (4 * np.pi * width[defined] * _THZ)
     return Modes(
@@ -243,7 +197,7 @@ def _assemble(points: list[tuple[Floats, ...]], weights: Floats, volume: float) 
         speed=np.linalg.norm(velocity, axis=1) * _METRES_PER_SECOND,
         velocity_outer=star * _METRES_PER_SECOND**2,
         weight=np.repeat(weights, len(frequency) // len(weights)),
-        volume=volume,
+        volume=volume * _CUBIC_METRES,
     )
 
 

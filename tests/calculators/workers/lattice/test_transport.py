@@ -9,9 +9,9 @@ from hashigo.calculators.workers.lattice.force_constants import Fit, build_latti
 from hashigo.calculators.workers.lattice.transport import (
     build_anharmonic,
     cumulative,
-    mode_properties,
     voigt_to_tensor,
 )
+from hashigo.calculators.workers.lattice.wave_vectors import mode_properties
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_silicon_by_tersoff(silicon):
 
 @pytest.mark.parametrize("isotopes", [True, False])
 def test_modes_give_what_phono3py_gives(silicon, isotopes):
-    found = mode_properties(silicon, 5, [300.0, 600.0], isotopes=isotopes, batches=3)
+    found = mode_properties(silicon, 5, [300.0, 600.0], isotopes=isotopes)
     silicon.run_thermal_conductivity(temperatures=[300.0, 600.0], is_isotope=isotopes, log_level=0)
     expected = voigt_to_tensor(silicon.thermal_conductivity.kappa[0])
     assert found.conductivity() == pytest.approx(expected, rel=1e-6, abs=1e-9)
@@ -56,33 +56,6 @@ def test_modes_of_no_frequency_carry_nothing(modes):
     assert still.sum() == 3
     assert np.abs(modes.lifetime[:, still]).max() == 0
     assert np.isfinite(modes.lifetime).all()
-
-
-def test_ranks_share_the_wave_vectors(silicon, modes):
-    """Two ranks, one after the other: what the first keeps, the second adds to."""
-    kept: dict = {}
-
-    class Rank:
-        size = 2
-
-        def __init__(self, rank):
-            self.rank = rank
-
-        def allgather(self, found):
-            kept[self.rank] = found
-            return [kept.get(0, {}), found if self.rank else {**_blank(found), **found}]
-
-    def _blank(found):
-        some = next(iter(found.values()))
-        return {index: tuple(np.zeros_like(part) for part in some) for index in range(10)}
-
-    told = []
-    mode_properties(silicon, 5, [300.0, 600.0], comm=Rank(0))
-    second = mode_properties(silicon, 5, [300.0, 600.0], comm=Rank(1), progress=told.append, batches=2)
-    assert len(kept[0]) + len(kept[1]) == 10
-    assert told == [0.5, 1.0]
-    assert np.array_equal(second.lifetime, modes.lifetime)
-    assert np.array_equal(second.velocity_outer, modes.velocity_outer)
 
 
 def test_cumulative_ends_at_the_conductivity(modes):
