@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hashigo.report.figures import Results
+import numpy as np
+
+from hashigo.report.figures.source import Results
+from hashigo.report.figures.style import middle
 
 
 def expansion(results: Results) -> Iterator[tuple[str, str, str]]:
@@ -31,6 +34,9 @@ def expansion(results: Results) -> Iterator[tuple[str, str, str]]:
         f"{max(check['volumes']):.3f} times the structure's{_minimum(check)}"
     )
     yield "expansion", "energies of the potential against the reference's", outcome
+    cross = note.get("cross_check", {})
+    if cross.get("temperatures"):
+        yield "expansion", "potential against the reference's force constants", _cross(cross)
     if note["volumes_with_imaginary_modes"]:
         yield (
             "expansion",
@@ -53,3 +59,10 @@ def _minimum(check: Mapping[str, Any]) -> str:
         f"{check['bulk_modulus_potential']:.1f} against {check['bulk_modulus_reference']:.1f} "
         f"{check['bulk_modulus_unit']}"
     )
+
+
+def _cross(check: Mapping[str, Any]) -> str:
+    row = middle(np.array(check["temperatures"]))
+    own, other = (1e6 * check[f"expansion_{route}"][row] for route in ("potential", "reference"))
+    text = f"{own:.2f} against {other:.2f} 10⁻⁶/K at {check['temperatures'][row]:g} K, {check['volumes']} volumes"
+    return text.replace("-", "−")

@@ -210,6 +210,10 @@ def write_expansion(path):
                 "fit_residual": 0.04, "fit_residual_unit": "meV/atom", "absent": [2000.0],
                 "absent_why": "the cell of least Gibbs energy lies outside the grid",
                 "volumes_with_imaginary_modes": [170.0], "method": "quasi-harmonic",
+                "cross_check": {
+                    "temperatures": [200.0, 300.0, 400.0], "expansion_potential": [-1e-7, 1.7e-6, 2e-6],
+                    "expansion_reference": [1e-7, 2.6e-6, 3e-6], "unit": "1/K", "volumes": 7,
+                },
                 "spot_check": {
                     "rms": 0.9, "unit": "meV/atom", "volumes": [0.94, 1.0, 1.06], "equilibrium_volume_ratio": 0.995,
                     "bulk_modulus_potential": 93.0, "bulk_modulus_reference": 94.0, "bulk_modulus_unit": "GPa",

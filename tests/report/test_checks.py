@@ -57,6 +57,9 @@ def test_checks_compare_routes_near_room_temperature(results):
     assert found["Expansion", "no values at 2000 K"].endswith(
         "outside the grid: widen expansion.volume_range"
     )
+    assert found["Expansion", "potential against the reference's force constants"] == (
+        "1.70 against 2.60 10⁻⁶/K at 300 K, 7 volumes"
+    )
     assert found["Expansion", "energies of the potential against the reference's"].endswith(
         "its volume differs by −0.50 %, its bulk modulus is 93.0 against 94.0 GPa"
     )

@@ -81,6 +81,7 @@ def run(job: Job) -> None:
         result.spot_check = spot_check(structure, frames, committee.mean)
     outside = None
     if settings["force_constants"] == "potential":
+        result.reference = cross_check(structure, frames, settings, polar)
         ends = [deformed(cells.mean, point) for point in np.log(settings["volume_range"])[:, None]]
         outside = departure(job.inputs, committee, ends, "the smallest or largest cell")
     write(job.output, result, settings, TASK_VERSION, outside)
@@ -295,4 +296,32 @@ def from_reference(
     )
 
 
-__all__ = ["DEFAULTS", "TASK_VERSION", "Vibrations", "check_settings", "compute", "from_reference", "run"]
+def cross_check(
+    structure: Atoms, frames: Sequence[Frame], settings: Mapping[str, Any], polar: Polar | None = None
+) -> Grid | str:
+    """The grid of the reference's frames where they hold one, or why there is none; beside the potential's.
+
+    Args:
+        structure: conventional cell at the reference's lattice constant; lengths in Å.
+        frames: of the reference.
+        settings: complete, of `check_settings`.
+        polar: Born charges, where known.
+    """
+    if not frames:
+        return "no reference frames were given"
+    try:
+        return from_reference(structure, frames, settings, polar).mean
+    except InputError as error:
+        return error.message
+
+
+__all__ = [
+    "DEFAULTS",
+    "TASK_VERSION",
+    "Vibrations",
+    "check_settings",
+    "compute",
+    "cross_check",
+    "from_reference",
+    "run",
+]

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from hashigo.calculators.frames import Frame
+from hashigo.calculators.frames import Frame, write_frames
 from hashigo.calculators.results import ResultReader
-from hashigo.calculators.workers import expansion
+from hashigo.calculators.workers import elasticity, expansion
+from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.cell_grid import CUBIC, RELAXED, UNIAXIAL, family, grid_points
+from hashigo.calculators.workers.lattice.crystal import write_structure
 from hashigo.calculators.workers.lattice.expansion_result import write
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee
@@ -119,6 +121,31 @@ def test_frames_at_several_volumes_give_what_their_potential_gives(tersoff, diam
             marks = reader.quantity("thermal_expansion").marks
             assert ("from the reference's frames" in marks) == (name == "frames")
     assert values[0] == pytest.approx(values[1], rel=0.02)
+
+
+def test_the_task_compares_the_potential_with_frames_of_several_volumes(tersoff, diamond, tmp_path):
+    inputs = {name: tmp_path / f"{name}.h5" for name in ("frames", "elasticity")}
+    inputs["structure"] = tmp_path / "structure.json"
+    write_structure(inputs["structure"], diamond)
+    potential = {"potential": {"engine": "tersoff", "parameters": {}}}
+    elasticity.run(Job("elasticity", potential, {"structure": inputs["structure"]}, inputs["elasticity"]))
+    write_frames(inputs["frames"], frames_at(tersoff, diamond, np.geomspace(0.96, 1.04, 5)), {})
+    given = {**potential, **SMALL, "supercell": [2, 2, 2], "volume_range": [0.96, 1.04]}
+    expansion.run(Job("expansion", given, inputs, tmp_path / "result.h5"))
+    with ResultReader(tmp_path / "result.h5") as reader:
+        note = reader.note("expansion")
+    assert note["spot_check"]["rms"] == pytest.approx(0, abs=1e-6)
+    assert note["spot_check"]["equilibrium_volume_ratio"] == pytest.approx(1, abs=1e-6)
+    # Only the fit differs, over other cells: the potential's lie around its own relaxed one.
+    cross = note["cross_check"]
+    assert cross["temperatures"] == SMALL["temperatures"]
+    assert cross["expansion_potential"] == pytest.approx(cross["expansion_reference"], rel=0.02, abs=1e-9)
+
+
+def test_frames_of_one_volume_say_why_nothing_is_compared(tersoff, diamond, settings):
+    assert "no reference frames" in expansion.cross_check(diamond, [], settings)
+    one = frames_at(tersoff, diamond, [1.0])
+    assert "at 1 volumes" in expansion.cross_check(diamond, one, settings)
 
 
 def test_too_few_volumes_of_frames_are_one_sentence(tersoff, diamond, settings):

@@ -58,6 +58,7 @@ class Result:
         source: of force constants and energies, "potential" or "reference".
         calibrated: whether the committee's spread is.
         spot_check: the potential's static energies against the reference's, or why they were not compared.
+        reference: grid of the reference's frames beside the potential's, or why there is none.
         polar: Born charges; None where they are not known.
     """
 
@@ -72,6 +73,7 @@ class Result:
     source: str = "potential"
     calibrated: bool = False
     spot_check: SpotCheck | str = "no reference frames were given"
+    reference: Grid | str = "no reference frames were given"
     polar: Polar | None = None
 
 
@@ -271,5 +273,23 @@ def _note(
         "tolerance": float(settings["tolerance"]),
         "converged": converged and not absent,
         "spot_check": spot,
+        "cross_check": _cross_check(result, found, float(settings["pressure"])),
         "method": SOURCE,
+    }
+
+
+def _cross_check(result: Result, found: Equilibrium, pressure: float) -> dict[str, Any]:
+    if isinstance(result.reference, str):
+        return {"skipped": result.reference}
+    other = equilibrium(result.reference, pressure)
+    known = found.inside & other.inside
+    third = [np.trace(one.expansion[known], axis1=1, axis2=2) / 3 for one in (found, other)]
+    return {
+        "what": "linear thermal expansion, mean over directions, by the potential and by force constants of the "
+        "reference's frames",
+        "temperatures": found.temperatures[known].tolist(),
+        "expansion_potential": third[0].tolist(),
+        "expansion_reference": third[1].tolist(),
+        "unit": "1/K",
+        "volumes": len(result.reference.points),
     }
