@@ -18,6 +18,9 @@ HEADER = (
     "origin", "marks",
 )  # fmt: skip
 
+#: Components smaller than this share of the largest are written as zero, dimensionless.
+NEGLIGIBLE = 1e-12
+
 
 def handover_csv(node: Any) -> str:
     """The table of a run, one line for each temperature, quantity and component.
@@ -65,11 +68,15 @@ def _components(shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
 
 def _line(column: Column, kelvin: float, row: int, name: str, index: tuple[int, ...]) -> list[str]:
     error = column.standard_uncertainty
+    value = float(column.value[(row, *index)])
+    # What symmetry makes zero is computed to rounding.
+    if abs(value) < NEGLIGIBLE * float(np.abs(column.value[row]).max()):
+        value = 0.0
     return [
         f"{kelvin:g}",
         column.name,
         name,
-        f"{column.value[(row, *index)]:.8g}",
+        f"{value:.8g}",
         "" if error is None else f"{error[(row, *index)]:.3g}",
         column.unit,
         str(column.calibrated).lower(),

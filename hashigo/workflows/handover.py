@@ -90,7 +90,7 @@ STAGE = Stage(
         "phonons": "phonons",
         "conductivity": "conductivity",
     },
-    optional={"expansion": "expansion"},
+    optional={"expansion": "expansion", "thermoelasticity": "thermoelasticity"},
     parameters=_parameters,
     needs=lambda study: "a table of the crystal's properties",
 )

@@ -80,7 +80,7 @@ def stages() -> dict[str, Stage]:
         ready = [
             s
             for name, s in sorted(found.items())
-            if name not in ordered and s.after | s.not_before <= set(ordered)
+            if name not in ordered and s.after | (s.not_before & set(found)) <= set(ordered)
         ]
         if not ready:
             raise HashigoError(f"stages wait for each other: {', '.join(sorted(set(found) - set(ordered)))}")

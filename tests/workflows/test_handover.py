@@ -60,7 +60,9 @@ def run(files, *, stop=True, temperatures=(300.0,), electronic=None, metal="auto
 def test_a_metal_without_electrons_is_stopped_unless_told_otherwise(files):
     _, stopped = run(files)
     assert stopped.exit_status == 430
-    assert stopped.exit_message.startswith("Cu4 is a metal (engine emt is for metals), and of its thermal")
+    assert stopped.exit_message.startswith(
+        "Cu4 is a metal (engine emt is for metals alone), and of its thermal"
+    )
     assert "mesoscale.electronic" in stopped.exit_message
     outputs, went_on = run(files, stop=False)
     assert went_on.is_finished_ok

@@ -71,7 +71,9 @@ def metallicity(choice: Any, header: Mapping[str, Any], elements: Sequence[str])
         return Metallicity(bool(choice), f"structure.metal is {str(bool(choice)).lower()}")
     known = _engine_knows(header.get("engine"))
     if known is not None:
-        return Metallicity(known, f"engine {header['engine']} is for {'metals' if known else 'none'}")
+        return Metallicity(
+            known, f"engine {header['engine']} is for {'metals alone' if known else 'no metal'}"
+        )
     settings = header.get("settings") or {}
     if not header.get("first_principles") or "smearing" not in settings:
         return Metallicity(None, "the reference does not tell")

@@ -147,9 +147,9 @@ def _thermal(readers: Mapping[str, ResultReader], temperatures: Floats, field: s
 def _stiffness(readers: Mapping[str, ResultReader], temperatures: Floats) -> tuple[Column, Column]:
     names = COLUMNS["isothermal_stiffness"], COLUMNS["adiabatic_stiffness"]
     if "thermoelasticity" in readers:
-        source, remedy = readers["thermoelasticity"], "add it to thermoelasticity.temperatures"
+        source = readers["thermoelasticity"]
         first, second = (
-            column_at(source.quantity(name), temperatures, "thermoelasticity", remedy) for name in names
+            column_at(source.quantity(name), temperatures, "thermoelasticity", REACH) for name in names
         )
         return first, second
     record = readers["elasticity"].quantity("stiffness")

@@ -149,7 +149,8 @@ def test_a_metal_goes_no_further_without_its_electrons(inputs, tmp_path):
         gate, table = reader.note("gate"), HandoverTable.read(reader)
     assert (gate["name"], gate["passed"]) == ("electronic_part", False)
     assert gate["message"] == (
-        "Al4 is a metal (engine emt is for metals), and of its thermal conductivity the lattice's part alone is known"
+        "Al4 is a metal (engine emt is for metals alone), and of its thermal conductivity the lattice's part alone is "
+        "known"
     )
     assert "mesoscale.electronic" in gate["fix"]
     # With stop_at_gates false the climb goes on with what there is, and says so.
