@@ -264,9 +264,24 @@ def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
             f"{cross['frames']} frames"
         )
         yield "conductivity", "potential against the reference's forces", text
+    methods = results.note("conductivity", "methods")
+    if methods:
+        yield "conductivity", "direct solution over relaxation-time approximation", _methods(methods)
     scope = results.note("conductivity", "scope")
     if scope:
         yield "conductivity", "scope", f"{scope.get('method')}; {scope.get('carriers')}"
+
+
+def _methods(note: Mapping[str, Any]) -> str:
+    if note.get("skipped"):
+        return f"not made: {note['skipped']}"
+    ratios = note["direct_over_relaxation_time"]
+    coarser = note["on_the_coarser_mesh"]
+    text = f"{min(ratios):.3f} to {max(ratios):.3f} over the temperatures, mesh {note['mesh']}"
+    if coarser:
+        change = max(abs(a - b) for a, b in zip(ratios, coarser, strict=True))
+        text += f"; {change:.3f} from the mesh before"
+    return text + ("; far apart: take the direct solution" if note["far_apart"] else "")
 
 
 def _dynamics(results: Results) -> Iterator[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from hashigo.study.fields import (
     Count,
     Force,
     Frequency,
+    GrainSize,
     Length,
     Ratio,
     Repeats,
@@ -242,6 +243,21 @@ class Conductivity(Section):
         (200.0, 300.0, 400.0, 500.0, 700.0, 1000.0), min_length=1, description="Temperatures, K."
     )
     isotopes: bool = Field(True, description="Scatter phonons at natural isotopes.")
+    boundary: GrainSize | None = Field(
+        None,
+        gt=0,
+        description="Size of a specimen at whose surface phonons are scattered, nm; none: infinite.",
+    )
+    cutoff: Length | None = Field(
+        None,
+        gt=0,
+        description="Distance beyond which atoms have no third-order force constants, Å; none: all of the supercell.",
+    )
+    beyond_relaxation: bool = Field(
+        True,
+        description="Whether the direct solution of Boltzmann's equation and Wigner transport are computed on the "
+        "coarse mesh, beside the relaxation-time approximation.",
+    )
     tolerance: Ratio = Field(0.05, gt=0, description="Converged when the relative mesh error is below.")
 
     @model_validator(mode="after")

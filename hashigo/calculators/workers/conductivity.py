@@ -30,7 +30,7 @@ from hashigo.calculators.workers.lattice.force_constants import (
     random_dataset,
     supercell_matrix,
 )
-from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series
+from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series, other_methods
 from hashigo.calculators.workers.lattice.mesh_series import check_meshes
 from hashigo.calculators.workers.lattice.polar import Polar, read_polar
 from hashigo.calculators.workers.lattice.reference_conductivity import from_reference, reference_crystal
@@ -44,7 +44,7 @@ from hashigo.calculators.workers.saved import Saved
 from hashigo.calculators.workers.stopping import Stop
 from hashigo.errors import InputError
 
-TASK_VERSION = 4
+TASK_VERSION = 5
 
 #: Parameters and their defaults: displacement in Å, temperatures in K, tolerance relative.
 DEFAULTS: dict[str, Any] = {
@@ -57,6 +57,9 @@ DEFAULTS: dict[str, Any] = {
     "coarse_mesh": 7,
     "temperatures": [300.0],
     "isotopes": True,
+    "boundary": None,
+    "cutoff": None,
+    "beyond_relaxation": True,
     "tolerance": 0.05,
     "seed": 0,
 }
@@ -143,6 +146,12 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"conductivity.temperatures is {settings['temperatures']}", fix="give temperatures above 0 K"
         )
+    for name in ("boundary", "cutoff"):
+        if settings[name] is not None and not settings[name] > 0:
+            raise InputError(
+                f"conductivity.{name} is {settings[name]}, and must be positive",
+                fix="leave it out, or set a length",
+            )
     if not settings["tolerance"] > 0:
         raise InputError(
             f"conductivity.tolerance is {settings['tolerance']}, and must be positive", fix="set it to 0.05"
@@ -224,6 +233,7 @@ def compute(
         check = cross_check(structure, committee.mean, frames, settings, polar)
     crystal = build_anharmonic(cells.mean, settings["supercell"], comm.bcast(constants), polar=polar)
     series, kept = mesh_series(crystal, coarse.get(0), settings, replace(work, progress=progress.mesh))
+    beyond = other_methods(crystal, settings) if comm.rank == 0 else ""
     parts = comm.gather((coarse, check), root=0)
     if comm.rank != 0:
         return None
@@ -241,6 +251,7 @@ def compute(
         polar=polar,
         symbols=tuple(cells.mean.get_chemical_symbols()),
         calibrated=committee.calibrated,
+        beyond=beyond,
     )
 
 
@@ -269,7 +280,7 @@ def _committee_modes(
         else:
             lattice = build_lattice(atoms[index], settings["supercell"])
             if fit is None or not fit.serves(lattice):
-                fit = Fit(lattice, 3)
+                fit = Fit(lattice, 3, settings["cutoff"])
             constants = fit.solve(_snapshots(models[index], lattice, settings))
             crystal = build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar)
             modes[index] = coarse_modes(crystal, settings)

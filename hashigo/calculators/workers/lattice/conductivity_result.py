@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.extrapolation import Departure
+from hashigo.calculators.workers.lattice.direct import FAR_APART, BeyondRelaxation
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, member_conductivity
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
 from hashigo.calculators.workers.lattice.transport import Modes, cumulative
@@ -52,6 +53,7 @@ class Result:
             dimensionless; None where it is not known.
         resampling: which frames were used and how `sampling` was come by; empty for a potential.
         calibrated: whether the committee's spread is.
+        beyond: the direct solution and Wigner transport on the coarse mesh, or why they are not there.
     """
 
     series: MeshSeries
@@ -66,12 +68,18 @@ class Result:
     sampling: Floats | None = None
     resampling: str = ""
     calibrated: bool = False
+    beyond: BeyondRelaxation | str = "not computed"
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What the reader must know of the value."""
         unknown = self.source == "reference" and self.sampling is None
-        return (*marks(self.polar, self.symbols), *(("error of sampling not known",) if unknown else ()))
+        far = not isinstance(self.beyond, str) and self.beyond.apart > FAR_APART
+        return (
+            *marks(self.polar, self.symbols),
+            *(("error of sampling not known",) if unknown else ()),
+            *(("far from the direct solution",) if far else ()),
+        )
 
     def member_values(self) -> Floats | None:
         """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members."""
@@ -126,6 +134,8 @@ def write(
             converged=series.converged(float(settings["tolerance"])),
             marks=result.marks,
         )
+        if not isinstance(result.beyond, str):
+            _write_methods(writer, result, result.beyond, temperatures, float(settings["tolerance"]))
         writer.array("temperatures", temperatures, units="K")
         writer.array("mesh/series", series.meshes, units="dimensionless")
         writer.array("mesh/kappa", series.conductivity, units="W/(m K)")
@@ -145,10 +155,13 @@ def write(
             {
                 "carriers": "phonons only; where there are free electrons they carry heat too",
                 "method": "relaxation-time approximation, three-phonon scattering"
-                + (" and isotopes" if settings["isotopes"] else ""),
+                + (" and isotopes" if settings["isotopes"] else "")
+                + _boundary(settings)
+                + "; four-phonon scattering is left out",
                 "non_analytic_term": result.polar is not None,
             },
         )
+        writer.note("methods", _methods_note(result.beyond))
         writer.note("polar", polar_note(result.polar, result.symbols))
         if outside is not None:
             outside.write(writer)
@@ -156,6 +169,61 @@ def write(
             "force_constants",
             {"source": result.source, "sampling": result.resampling or "committee of potentials"},
         )
+
+
+def _boundary(settings: Mapping[str, Any]) -> str:
+    length = settings["boundary"]
+    return "" if length is None else f", and a specimen's surface at {length:g} nm"
+
+
+def _write_methods(
+    writer: ResultWriter,
+    result: Result,
+    beyond: BeyondRelaxation,
+    temperatures: list[float],
+    tolerance: float,
+) -> None:
+    """The direct solution on the finest mesh, by its ratio on the coarse one, and what coherences add."""
+    finest = result.series.finest
+    value = beyond.conductivity(finest)
+    own = {name: beyond.conductivity(part) for name, part in result.components().items()}
+    votes = result.member_values()
+    if "mesh" in own:
+        own["mesh"] = np.hypot(own["mesh"], beyond.error(finest))
+    conditions = [{"temperature": t} for t in temperatures]
+    writer.quantity(
+        "direct_thermal_conductivity",
+        value,
+        conditions=conditions,
+        components=own,
+        members=None if votes is None else beyond.conductivity(votes),
+        calibrated=result.calibrated,
+        converged=result.series.converged(tolerance),
+        marks=marks(result.polar, result.symbols),
+    )
+    coarse = None if beyond.coarse is None else np.abs(beyond.fine.coherence - beyond.coarse.coherence)
+    writer.quantity(
+        "coherence_thermal_conductivity",
+        beyond.fine.coherence,
+        conditions=conditions,
+        components={} if coarse is None else {"mesh": coarse},
+        converged=None,
+        marks=(f"on mesh {beyond.fine.mesh}",),
+    )
+
+
+def _methods_note(beyond: BeyondRelaxation | str) -> dict[str, Any]:
+    if isinstance(beyond, str):
+        return {"skipped": beyond}
+    return {
+        "mesh": beyond.fine.mesh,
+        "direct_over_relaxation_time": beyond.fine.ratio.tolist(),
+        "on_the_coarser_mesh": None if beyond.coarse is None else beyond.coarse.ratio.tolist(),
+        "apart": beyond.apart,
+        "limit": FAR_APART,
+        "far_apart": beyond.apart > FAR_APART,
+        "boundary": "the ratio is that of an infinite specimen",
+    }
 
 
 def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any]:

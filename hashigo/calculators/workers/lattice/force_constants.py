@@ -137,13 +137,14 @@ class Fit:
     Args:
         lattice: supercell and its symmetry.
         order: 2 for second order alone, 3 for second and third together, number.
+        cutoff: distance from which on atoms have no constants of third order, Å; None for all of the supercell.
 
     Raises:
         InputError: when the symmetry leaves no constant of an order, as the third of a cell whose atoms are all
             inverted onto themselves.
     """
 
-    def __init__(self, lattice: Phonopy, order: int) -> None:
+    def __init__(self, lattice: Phonopy, order: int, cutoff: float | None = None) -> None:
         cell = lattice.supercell
         self._orders = list(range(2, order + 1))
         self._primitive_sites = np.asarray(lattice.primitive.p2s_map)
@@ -153,6 +154,7 @@ class Fit:
             SymfcAtoms(cell.numbers, cell.scaled_positions, cell.cell),
             spacegroup_operations=lattice.symmetry.symmetry_operations,
             symprec=lattice.symmetry.tolerance,
+            cutoff=None if cutoff is None else {3: cutoff},
         )
         try:
             self._symfc.compute_basis_set(orders=self._orders)

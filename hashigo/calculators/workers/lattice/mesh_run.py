@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from phono3py import Phono3py
 
+from hashigo.calculators.workers.lattice.direct import BeyondRelaxation, beyond_relaxation
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, check_meshes
 from hashigo.calculators.workers.lattice.transport import Modes
 from hashigo.calculators.workers.lattice.wave_vectors import Work, mode_properties
@@ -27,7 +28,21 @@ def coarse_modes(crystal: Phono3py, settings: Mapping[str, Any]) -> Modes:
         settings: complete, of the task; temperatures in K.
     """
     mesh, temperatures = int(settings["coarse_mesh"]), settings["temperatures"]
-    return mode_properties(crystal, mesh, temperatures, isotopes=bool(settings["isotopes"]))
+    modes = mode_properties(crystal, mesh, temperatures, isotopes=bool(settings["isotopes"]))
+    return modes.bounded(settings["boundary"])
+
+
+def other_methods(crystal: Phono3py, settings: Mapping[str, Any]) -> BeyondRelaxation | str:
+    """Direct solution and Wigner coherences on the coarse mesh, or a sentence why not.
+
+    Args:
+        crystal: with force constants of second and third order.
+        settings: complete, of the task; temperatures in K.
+    """
+    if not settings["beyond_relaxation"]:
+        return "the study does not ask for other methods than the relaxation-time approximation"
+    mesh, temperatures = int(settings["coarse_mesh"]), settings["temperatures"]
+    return beyond_relaxation(crystal, mesh, temperatures, isotopes=bool(settings["isotopes"]))
 
 
 def isotropic(modes: Modes) -> Floats:
@@ -58,7 +73,7 @@ def mesh_series(
         if mesh != int(settings["coarse_mesh"]) or modes is None:
             modes = mode_properties(
                 crystal, mesh, settings["temperatures"], isotopes=bool(settings["isotopes"]), work=work
-            )
+            ).bounded(settings["boundary"])
         work.progress(mesh, 1.0)
         values.append(modes.conductivity())
         if mesh in meshes[-_KEPT:]:

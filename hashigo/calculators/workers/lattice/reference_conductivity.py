@@ -14,7 +14,7 @@ from phono3py import Phono3py
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result
 from hashigo.calculators.workers.lattice.force_constants import Dataset, ForceConstants
-from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series
+from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series, other_methods
 from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.calculators.workers.lattice.reference_frames import Part, ReferenceFit, reference_fit
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
@@ -114,6 +114,7 @@ def from_reference(
             ),
         ),
     )
+    beyond = other_methods(crystal, settings) if comm.rank == 0 else ""
     parts = comm.gather((spread, check), root=0)
     if comm.rank != 0:
         return None
@@ -130,6 +131,7 @@ def from_reference(
         source="reference",
         sampling=_relative_error(values, scale, coarse) if len(values) else None,
         resampling=f"{found.supercells}; {sentence}",
+        beyond=beyond,
     )
 
 

@@ -7,7 +7,7 @@ cells of the mesh. It is the lattice's part only: electrons, where there are fre
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,19 @@ class Modes:
     def conductivity(self) -> Floats:
         """Conductivity, shape (n_temperatures, 3, 3), W/(m K)."""
         return voigt_to_tensor(self.carriers.sum(axis=1))
+
+    def bounded(self, length: float | None) -> Modes:
+        """The modes in a specimen at whose surface phonons are scattered: 1/τ grows by |v|/L.
+
+        Args:
+            length: L, size of the specimen, nm; None for an infinite one.
+
+        Source: Casimir, Physica 5, 495 (1938); Ziman, Electrons and Phonons (1960), section 8.
+        """
+        if length is None:
+            return self
+        slowed = 1 + self.lifetime * self.speed / (length * _NM)
+        return replace(self, lifetime=self.lifetime / slowed)
 
     def mean_free_path(self) -> Floats:
         """Speed times lifetime, shape (n_temperatures, n_modes), nm."""

@@ -75,3 +75,26 @@ def test_mesoscale_reads_the_modes(modes, tmp_path):
     for index in range(2):
         unlimited = limited_conductivity(read, index, np.array([np.inf]))[0]
         assert unlimited == pytest.approx(modes.conductivity()[index], rel=1e-12, abs=1e-9)
+
+
+def test_a_small_specimen_is_ballistic_and_a_large_one_has_no_surface(modes):
+    """κ = L/(3V) Σ C |v| of a cubic crystal as L goes to 0: every path ends at the surface."""
+    length = 1e-4
+    found = modes.bounded(length).conductivity().trace(axis1=1, axis2=2) / 3
+    carries = (modes.lifetime > 0) * modes.weight * modes.heat_capacity * modes.speed
+    assert found == pytest.approx(carries.sum(axis=1) * length * 1e-9 / 3 / modes.volume, rel=1e-3)
+    assert modes.bounded(1e12).conductivity() == pytest.approx(modes.conductivity(), rel=1e-4)
+    assert modes.bounded(None) is modes
+
+
+def test_a_cutoff_leaves_third_order_constants_of_near_atoms_only(tersoff, diamond):
+    lattice = build_lattice(diamond, [2, 2, 2])
+    dataset = random_dataset(tersoff, lattice, 4, 0.03, seed=0, paired=True)
+    constants = Fit(lattice, 3, cutoff=3.0).solve(dataset)
+    vectors = lattice.supercell.scaled_positions - lattice.supercell.scaled_positions[0]
+    distance = np.linalg.norm((vectors - np.rint(vectors)) @ lattice.supercell.cell, axis=1)
+    site = lattice.primitive.p2s_map[0]
+    assert site == 0
+    size = np.abs(constants.third[0]).max(axis=(1, 2, 3, 4))
+    assert np.all(size[distance > 3.0] < 1e-12)
+    assert np.all(size[(distance > 1) & (distance < 3.0)] > 1e-3)
