@@ -36,7 +36,7 @@ from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
 
-TASK_VERSION = 2
+TASK_VERSION = 3
 
 #: Parameters and their defaults: temperatures in K, pressure in GPa, displacement in Å, imaginary_tolerance in THz.
 DEFAULTS: dict[str, Any] = {
@@ -82,7 +82,8 @@ def run(job: Job) -> None:
     outside = None
     if settings["force_constants"] == "potential":
         result.reference = cross_check(structure, frames, settings, polar)
-        ends = [deformed(cells.mean, point) for point in np.log(settings["volume_range"])[:, None]]
+        corners = grid_points(family(cells.mean), 2, settings["volume_range"])
+        ends = [deformed(cells.mean, point) for point in corners]
         outside = departure(job.inputs, committee, ends, "the smallest or largest cell")
     write(job.output, result, settings, TASK_VERSION, outside)
 

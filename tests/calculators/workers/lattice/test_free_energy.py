@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from scipy.constants import Boltzmann, e, h
+from scipy.constants import Avogadro, Boltzmann, e, h
 
-from hashigo.calculators.workers.lattice.free_energy import vibrations
+from hashigo.calculators.workers.lattice.free_energy import KJ_PER_MOL, vibrations
+from hashigo.calculators.workers.lattice.quasiharmonic import GPA
 
 
 def oscillator(frequency, temperature):
@@ -13,6 +14,11 @@ def oscillator(frequency, temperature):
     helmholtz = quantum / 2 + thermal * np.log(-np.expm1(-x))
     entropy = Boltzmann / e * (x * occupation - np.log(-np.expm1(-x)))
     return helmholtz, entropy, Boltzmann / e * x**2 * occupation * (occupation + 1)
+
+
+def test_units_are_those_of_codata():
+    assert pytest.approx(1000 / (Avogadro * e), rel=1e-12) == KJ_PER_MOL
+    assert pytest.approx(1e9 * 1e-30 / e, rel=1e-12) == GPA
 
 
 def test_thermal_functions_of_springs_are_sums_over_oscillators(springs, cubic):
