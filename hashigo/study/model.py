@@ -113,6 +113,12 @@ class Reference(Section):
         description="Whether ph.x computes Born charges and dielectric tensor after the frames of Quantum ESPRESSO; "
         "auto: of a crystal of several elements whose smearing is 0.",
     )
+    born: str | None = Field(
+        None,
+        description="File of Born charges and dielectric tensor, relative to the study: phonopy's BORN, a phonopy "
+        "YAML, or YAML with born_charges and dielectric; in the axes of the structure file, in place of those of the "
+        "frames.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Reference:
@@ -122,6 +128,8 @@ class Reference(Section):
             raise ValueError(
                 "'polar: true' needs engine quantum_espresso; other frames may bring Born charges"
             )
+        if self.polar is True and self.born is not None:
+            raise ValueError("give either 'born' (a file of Born charges) or 'polar: true', and not both")
         if self.protocol is not None and self.engine is None:
             raise ValueError("'protocol' is for an engine, and the frames are given by 'data'")
         return self

@@ -14,6 +14,7 @@ from hashigo.calculators.engines import get_engine
 from hashigo.calculators.engines.espresso_polar import require_response, wants_polar
 from hashigo.calculators.engines.protocols import defaults
 from hashigo.calculators.formats import find_format, read_source
+from hashigo.calculators.formats.born import read_born, with_charges
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
 from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
@@ -23,7 +24,13 @@ from hashigo.calculators.workers.models import get_kind
 from hashigo.errors import InputError
 from hashigo.scheduler_profiles.model import load_site
 from hashigo.study.model import Study
-from hashigo.study.structures import difference, read_structure_file, standardise, structure_from_content
+from hashigo.study.structures import (
+    difference,
+    read_structure_file,
+    standardise,
+    structure_content,
+    structure_from_content,
+)
 
 #: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
 MAX_ATOMS = 2000
@@ -82,10 +89,13 @@ def prepare(study: Study) -> Prepared:
             )
         content["potential"]["settings"] = chosen
     frames = scratch = None
+    charges = _charges(study, structure)
     if study.reference.data:
         given = study.path(study.reference.data)
         scratch = tempfile.TemporaryDirectory(prefix="hashigo-")
         frames = _converted(given, Path(scratch.name), [structure, standard])
+        if charges is not None:
+            frames = _charged(frames, Path(scratch.name), charges)
         _check_frames(frames, given.name, standard, study)
     else:
         assert study.reference.engine is not None
@@ -95,6 +105,9 @@ def prepare(study: Study) -> Prepared:
         fallback = defaults(engine, study.reference.protocol, recommended, settings, elements)
         content["reference"]["settings"] = engine.complete({**fallback, **settings})
         engine.check(content["reference"]["settings"], elements)
+        if charges is not None:
+            with_charges({"structure": structure_content(standard)}, charges)  # of this crystal?
+            content["reference"].update(charges=charges, polar=False)
         if wants_polar(content["reference"], set(elements)):
             require_response(site.codes, site.id)
     return Prepared(study, content, structure, frames, scratch)
@@ -137,6 +150,17 @@ def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:
     frames = folder / "frames.h5"
     write_frames(frames, source.frames, source.header)
     return frames
+
+
+def _charges(study: Study, structure: Atoms) -> dict[str, Any] | None:
+    return None if study.reference.born is None else read_born(study.path(study.reference.born), structure)
+
+
+def _charged(path: Path, folder: Path, charges: Mapping[str, Any]) -> Path:
+    """The same frames with Born charges in their header."""
+    charged = folder / "charged.h5"
+    write_frames(charged, iter_frames(path), with_charges(read_header(path), charges))
+    return charged
 
 
 def _check_frames(path: Path, name: str, standard: Atoms, study: Study) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import spglib
 from aiida.engine import calcfunction
-from aiida.orm import FolderData, StructureData
+from aiida.orm import Dict, FolderData, StructureData
 from ase import Atoms
 from numpy.typing import NDArray
 
 from hashigo.calculators.data import FramesData
 from hashigo.calculators.engines.espresso_polar import read_response
+from hashigo.calculators.formats.born import with_charges
 from hashigo.errors import HashigoError
 from hashigo.study.structures import structure_from_content
 from hashigo.workflows.frame_nodes import frames_node
@@ -71,3 +72,9 @@ def add_polar(frames: FramesData, primitive: StructureData, retrieved: FolderDat
         f"{np.abs(left).max():.5f} e before the acoustic sum rule was applied",
     }
     return frames_node(frames.iter_frames(), {**header, "polar": polar})
+
+
+@calcfunction
+def put_charges(frames: FramesData, charges: Dict) -> FramesData:
+    """The same frames with Born charges that were given, in their header."""
+    return frames_node(frames.iter_frames(), with_charges(frames.header(), charges.get_dict()))

@@ -42,6 +42,7 @@ from hashigo.workflows.frame_nodes import (
     sample_frames,
     split_atoms,
 )
+from hashigo.workflows.polar import put_charges
 from hashigo.workflows.polar_steps import ChargesSteps
 from hashigo.workflows.stage import Stage, job_failure, worker_inputs
 
@@ -236,6 +237,9 @@ class ReferenceWorkChain(ChargesSteps):
         # Free atoms alone are no frames of the crystal; they are found again by their identities.
         if merged is not None and any(frame.kind != "atom" for frame in merged.iter_frames()):
             self.ctx.computed = split_atoms(merged)
+            charges = self.inputs.parameters.get_dict().get("charges")
+            if charges:
+                self.ctx.computed = put_charges(self.ctx.computed, Dict(charges))
             if lacking or not self.charges_missing():
                 self.out("result", self.ctx.computed)
         if self.ctx.ended:
@@ -270,7 +274,9 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
         "seed": study["seed"],
         "max_in_flight": study["max_in_flight"],
         "packed": reference.get("packed"),
-    } | ({} if polar == "auto" else {"polar": polar})
+        **({} if polar == "auto" else {"polar": polar}),
+        **({"charges": reference["charges"]} if reference.get("charges") else {}),
+    }
 
 
 def _needs(study: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from hashigo.calculators.frames import Frame, write_frames
+from hashigo.calculators.frames import Frame, read_header, write_frames
 from hashigo.calculators.workers import models
 from hashigo.errors import InputError, MissingComponent
 from hashigo.study import load_study
@@ -193,3 +193,33 @@ def test_lammps_must_be_there(place, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(MissingComponent, match=r"program 'lmp' \(LAMMPS\) is not installed"):
         prepare(make(reference="{engine: tersoff}", green_kubo="{}"))
+
+
+def test_born_charges_of_a_file_stand_in_the_header_of_the_frames(tmp_path):
+    alloy = bulk("AlNi", "rocksalt", 4.8, cubic=True)
+    alloy.write(tmp_path / "alloy.cif")
+    frame = Frame(
+        cell=alloy.cell.array, positions=alloy.positions, symbols=tuple(alloy.get_chemical_symbols()),
+        energy=-1.0, forces=np.zeros((8, 3)),
+    )  # fmt: skip
+    write_frames(tmp_path / "f.h5", [frame] * 4, {"structure": structure_content(alloy)})
+    (tmp_path / "BORN").write_text(
+        "14.4\n3.1 0 0 0 3.1 0 0 0 3.1\n1.9 0 0 0 1.9 0 0 0 1.9\n-1.9 0 0 0 -1.9 0 0 0 -1.9\n"
+    )
+
+    def prepared(reference):
+        text = f"structure: alloy.cif\nreference: {reference}\n"
+        (tmp_path / "study.yaml").write_text(text)
+        return prepare(load_study(tmp_path / "study.yaml"))
+
+    given = prepared("{data: f.h5, born: BORN}")
+    header = read_header(given.frames)
+    assert len(header["polar"]["born_charges"]) == 8
+    assert header["polar"]["origin"] == "BORN"
+    computed = prepared("{engine: emt, born: BORN}")
+    assert computed.content["reference"]["charges"]["dielectric"][0][0] == pytest.approx(3.1)
+    assert computed.content["reference"]["polar"] is False
+    with pytest.raises(InputError, match="BORN2 does not exist"):
+        prepared("{data: f.h5, born: BORN2}")
+    with pytest.raises(InputError, match="give either 'born'"):
+        prepared("{engine: quantum_espresso, born: BORN, polar: true}")

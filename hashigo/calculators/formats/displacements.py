@@ -181,7 +181,8 @@ def polar_of(polar: Mapping[str, Any], cell: Atoms, primitive: Atoms, origin: st
     if born.shape != (len(primitive), 3, 3) or dielectric.shape != (3, 3):
         raise InputError(
             f"{origin} has Born charges of shape {born.shape} and a dielectric tensor of shape {dielectric.shape} "
-            f"for a primitive cell of {len(primitive)} atoms"
+            f"for a primitive cell of {len(primitive)} atoms",
+            fix="give one 3x3 tensor for each atom of the primitive cell, and a 3x3 dielectric tensor",
         )
     if not (np.isfinite(born).all() and np.isfinite(dielectric).all()):
         raise InputError(f"the Born charges in {origin} are not finite (NaN or infinite)")

@@ -30,8 +30,8 @@ SAME_CELL = 0.05
 COULOMB = float(get_calculator_physical_units("vasp").nac_factor)
 
 MISSING = (
-    "no Born charges and dielectric tensor are given (reference header 'polar'): where the crystal is an insulator, "
-    "the splitting of its longitudinal from its transverse optical modes is missing"
+    "no Born charges and dielectric tensor are given (reference.born, or header 'polar' of the frames): where the "
+    "crystal is an insulator, the splitting of its longitudinal from its transverse optical modes is missing"
 )
 
 
@@ -63,18 +63,32 @@ class Polar:
         Raises:
             InputError: when it is another crystal.
         """
-        turn, sites = self._place(atoms)
-        charges = turn @ self.charges[sites] @ turn.T
+        charges, screening = self.onto(atoms)
         cell = PhonopyAtoms(
             symbols=atoms.get_chemical_symbols(),
             cell=atoms.cell.array,
             scaled_positions=atoms.get_scaled_positions(wrap=False),
         )
         born, dielectric = symmetrize_borns_and_epsilon(
-            charges, turn @ self.dielectric @ turn.T, cell, primitive=primitive, symprec=SYMMETRY_TOLERANCE
+            charges, screening, cell, primitive=primitive, symprec=SYMMETRY_TOLERANCE
         )
         # The charges of a crystal add to zero; what is left of an unconverged calculation is shared out.
         return {"born": born - born.mean(axis=0), "dielectric": dielectric, "factor": COULOMB}
+
+    def onto(self, atoms: Atoms) -> tuple[Floats, Floats]:
+        """The charges of each atom of a cell, and the dielectric tensor, in its axes.
+
+        Args:
+            atoms: as for `parameters`; lengths in Å.
+
+        Returns:
+            Shape (n_atoms, 3, 3), e, and shape (3, 3), dimensionless.
+
+        Raises:
+            InputError: when it is another crystal.
+        """
+        turn, sites = self._place(atoms)
+        return turn @ self.charges[sites] @ turn.T, turn @ self.dielectric @ turn.T
 
     def _place(self, atoms: Atoms) -> tuple[Floats, NDArray[np.int64]]:
         """The rotation of the charges' axes onto a cell's, and for each of its atoms the one it has the charge of."""
