@@ -238,10 +238,28 @@ def _phonons(results: Results) -> Iterator[tuple[str, str, str]]:
     elif modes.get("left_out"):
         text = f"{modes['left_out']:.2%} of the modes lie below {modes['mode_cutoff']:g} THz and are left out"
         yield "phonons", "averages over modes", text
+    yield from _imaginary_mode(results)
     polar = results.note("phonons", "polar")
     if polar.get("applied") or polar.get("missing"):
         origin = f" (from {polar['origin']})" if polar.get("origin") else ""
         yield "phonons", "splitting of longitudinal and transverse optical modes", f"{polar['what']}{origin}"
+
+
+def _imaginary_mode(results: Results) -> Iterator[tuple[str, str, str]]:
+    mode = results.note("phonons", "imaginary_mode")
+    if not mode:
+        return
+    stable = mode.get("stable")
+    if stable:
+        text = (
+            f"relaxed along the imaginary mode, {stable['space_group_before']} becomes {stable['space_group']} and "
+            f"gains {1e3 * stable['energy_gain']:.3g} meV an atom; the structure is {stable['file']}"
+        )
+    elif mode.get("not_followed"):
+        text = f"not found: {mode['not_followed']}"
+    else:
+        text = f"not looked for (phonons.follow_imaginary); the pattern of the mode is {mode['file']}"
+    yield "phonons", "structure behind the imaginary mode", text
 
 
 def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:

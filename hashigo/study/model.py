@@ -230,6 +230,11 @@ class Phonons(Section):
         description="Modes up to this frequency, imaginary ones among them, are left out of thermal displacements "
         "and of the thermal Grüneisen parameter, THz.",
     )
+    follow_imaginary: bool = Field(
+        False,
+        description="Whether a crystal with an imaginary mode is displaced along it and relaxed, and the structure "
+        "found is written as stable.cif.",
+    )
 
 
 class Conductivity(Section):

@@ -41,6 +41,7 @@ from hashigo.calculators.workers.lattice.phonon_result import ReferenceRoutes, R
 from hashigo.calculators.workers.lattice.polar import Polar, read_polar
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
+from hashigo.calculators.workers.lattice.unstable import ImaginaryMode, Stable, follow, imaginary_mode
 from hashigo.calculators.workers.polynomial import committee_for
 from hashigo.calculators.workers.potential import Committee, Model
 from hashigo.errors import InputError
@@ -61,6 +62,7 @@ DEFAULTS: dict[str, Any] = {
     "imaginary_tolerance": -0.1,
     "mode_mesh": 15,
     "mode_cutoff": 0.01,
+    "follow_imaginary": False,
     "seed": 0,
 }
 
@@ -188,10 +190,32 @@ def compute(
         members=[own for _, own, _ in members],
         marks=cells.marks,
     )
-    harmonic = [own for own, _, _ in members]
+    mode = stable = None
+    if not found[0][0].gate.passed:
+        mode, stable = _unstable(committee.mean, cells, settings, found[0][0], polar)
     return Result(
-        structure, path, found[0][0], harmonic, parts[-1][1], polar, committee.calibrated, modes=modes
+        structure=structure,
+        path=path,
+        mean=found[0][0],
+        members=[own for own, _, _ in members],
+        reference=parts[-1][1],
+        polar=polar,
+        calibrated=committee.calibrated,
+        modes=modes,
+        imaginary=mode,
+        stable=stable,
     )
+
+
+def _unstable(
+    model: Model, cells: RelaxedCells, settings: Mapping[str, Any], found: Phonons, polar: Polar | None
+) -> tuple[ImaginaryMode, Stable | str | None]:
+    """The imaginary mode of the mean potential and, where asked for, the structure that it leads to."""
+    lattice, constants = _constants(model, cells.mean, settings, None, polar)
+    mode = imaginary_mode(lattice, constants, found.gate)
+    if not settings["follow_imaginary"]:
+        return mode, None
+    return mode, follow(model, mode, cell=not cells.marks)
 
 
 def own_phonons(

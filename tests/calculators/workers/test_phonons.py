@@ -139,8 +139,10 @@ def test_single_modes_are_in_the_result_file(result, tmp_path):
     assert states.sum(axis=1) * (axis[1] - axis[0]) == pytest.approx([3.0, 3.0], rel=0.05)
 
 
-def test_an_unstable_crystal_has_no_thermal_displacements(tersoff, diamond, tmp_path):
-    settings = phonons.check_settings(QUICK)
+def test_an_unstable_crystal_has_no_thermal_displacements(tersoff, diamond, tmp_path, monkeypatch):
+    # A crystal of inverted forces has no ground state to be found.
+    monkeypatch.setattr(phonons, "follow", lambda model, mode, cell: "there is none" if cell else "")
+    settings = phonons.check_settings({**QUICK, "follow_imaginary": True})
     unstable = phonons.compute(
         diamond, Committee(Scaled(tersoff, -1e-2)), RelaxedCells(diamond), [], settings
     )
@@ -148,8 +150,11 @@ def test_an_unstable_crystal_has_no_thermal_displacements(tersoff, diamond, tmp_
     with ResultReader(tmp_path / "p.h5") as reader:
         assert "imaginary" in reader.note("modes")["skipped"]
         assert "mean_square_displacement" not in reader.quantities()
-        assert not reader.texts()
         assert reader.has("modes/velocity")
+        mode = reader.note("imaginary_mode")
+        assert mode["frequency"] == pytest.approx(reader.note("gate")["minimum_frequency"], abs=1e-3)
+        assert mode["not_followed"] == "there is none"
+        assert list(reader.texts()) == ["imaginary-mode.xyz"]
 
 
 def test_the_gate_just_passes_and_just_fails_and_the_result_is_kept(tersoff, diamond, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A crystal with anisotropic displacement parameters as CIF, one block for each temperature."""
+"""A crystal as CIF with its symmetry, with anisotropic displacement parameters in a block for each temperature."""
 
 from __future__ import annotations
 
@@ -61,18 +61,46 @@ def displacement_cif(
     )
 
 
+def crystal_cif(atoms: Atoms) -> str:
+    """The text of a CIF file without displacements.
+
+    Args:
+        atoms: conventional cell; lengths in Å.
+    """
+    found = _symmetry(atoms)
+    units = [int(index) for index in np.unique(found.equivalent_atoms)]
+    lines = [f"data_{_formula(atoms)}", *_head(atoms, found), *_sites(atoms, units, found.equivalent_atoms)]
+    return "\n".join(lines) + "\n"
+
+
 def _block(atoms: Atoms, temperature: float, tensors: Floats, errors: Floats) -> str:
-    found = spglib.get_symmetry_dataset(
-        (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=SYMMETRY_TOLERANCE
-    )
+    found = _symmetry(atoms)
+    units = [int(index) for index in np.unique(found.equivalent_atoms)]
+    lines = [
+        f"data_{_formula(atoms)}_{temperature:g}K",
+        f"_diffrn_ambient_temperature {temperature:g}",
+        *_head(atoms, found),
+        *_sites(atoms, units, found.equivalent_atoms, tensors),
+        *_aniso(atoms, units, tensors, errors),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _symmetry(atoms: Atoms) -> spglib.SpglibDataset:
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE)
     if found is None:
         raise WorkerError(f"spglib finds no symmetry of {atoms.get_chemical_formula()}")
-    units = [int(index) for index in np.unique(found.equivalent_atoms)]
-    formula = atoms.get_chemical_formula(mode="hill", empirical=True)
-    lines = [
-        f"data_{formula}_{temperature:g}K",
+    return found
+
+
+def _formula(atoms: Atoms) -> str:
+    return str(atoms.get_chemical_formula(mode="hill", empirical=True))
+
+
+def _head(atoms: Atoms, found: spglib.SpglibDataset) -> list[str]:
+    return [
         f"_audit_creation_method '{CREATOR}, harmonic phonons'",
-        f"_diffrn_ambient_temperature {temperature:g}",
         f"_chemical_formula_sum '{_spaced(atoms)}'",
         *_cell(atoms),
         f"_space_group_IT_number {found.number}",
@@ -81,10 +109,7 @@ def _block(atoms: Atoms, temperature: float, tensors: Floats, errors: Floats) ->
         "loop_",
         "_space_group_symop_operation_xyz",
         *(f"'{operation(r, t)}'" for r, t in zip(found.rotations, found.translations, strict=True)),
-        *_sites(atoms, units, found.equivalent_atoms, tensors),
-        *_aniso(atoms, units, tensors, errors),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _spaced(atoms: Atoms) -> str:
@@ -127,21 +152,29 @@ def _label(atoms: Atoms, units: list[int], index: int) -> str:
     return f"{symbol}{same.index(index) + 1}"
 
 
-def _sites(atoms: Atoms, units: list[int], equivalent: NDArray[np.int32], tensors: Floats) -> list[str]:
-    columns = (
-        "label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "site_symmetry_multiplicity",
-        "U_iso_or_equiv", "adp_type",
-    )  # fmt: skip
+def _sites(
+    atoms: Atoms, units: list[int], equivalent: NDArray[np.int32], tensors: Floats | None = None
+) -> list[str]:
+    columns = [
+        "label",
+        "type_symbol",
+        "fract_x",
+        "fract_y",
+        "fract_z",
+        "occupancy",
+        "site_symmetry_multiplicity",
+    ]
+    if tensors is not None:
+        columns += ["U_iso_or_equiv", "adp_type"]
     lines = ["loop_", *(f"_atom_site_{name}" for name in columns)]
     places = atoms.get_scaled_positions()
     for index in units:
         x, y, z = places[index]
         many = int(np.count_nonzero(equivalent == index))
-        equal = float(np.trace(tensors[index]) / 3)
-        symbol = atoms[index].symbol
-        lines.append(
-            f"{_label(atoms, units, index)} {symbol} {x:.8f} {y:.8f} {z:.8f} 1.0 {many} {equal:.6f} Uani"
-        )
+        line = f"{_label(atoms, units, index)} {atoms[index].symbol} {x:.8f} {y:.8f} {z:.8f} 1.0 {many}"
+        if tensors is not None:
+            line += f" {float(np.trace(tensors[index]) / 3):.6f} Uani"
+        lines.append(line)
     return lines
 
 

@@ -16,6 +16,7 @@ from hashigo.calculators.workers.extrapolation import Departure
 from hashigo.calculators.workers.lattice.harmonic import THERMAL, BandPath, Difference, Phonons
 from hashigo.calculators.workers.lattice.mode_result import ModeResult, write_modes
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
+from hashigo.calculators.workers.lattice.unstable import STABLE, ImaginaryMode, Stable, write_mode
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +60,8 @@ class Result:
         polar: Born charges that every route has its non-analytic term from; None where they are not known.
         calibrated: whether the committee's spread is.
         modes: properties of single modes, and averages over them.
+        imaginary: the mode that the gate found; None of a stable crystal.
+        stable: the structure that it leads to, or why there is none; None where it was not asked for.
     """
 
     structure: Atoms
@@ -69,6 +72,8 @@ class Result:
     polar: Polar | None = None
     calibrated: bool = False
     modes: ModeResult | None = None
+    imaginary: ImaginaryMode | None = None
+    stable: Stable | str | None = None
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -97,6 +102,8 @@ def write(path: Path, result: Result, task_version: int, outside: Departure | No
         writer.note("polar", polar_note(result.polar, result.structure.get_chemical_symbols()))
         if result.modes is not None:
             write_modes(writer, result.modes, result.calibrated, result.mean.gate.passed)
+        if result.imaginary is not None:
+            write_mode(writer, result.imaginary, result.stable)
         _write_gate(writer, result)
         if outside is not None:
             outside.write(writer)
@@ -178,8 +185,25 @@ def _write_gate(writer: ResultWriter, result: Result) -> None:
     if isinstance(result.reference, ReferenceRoutes):
         values["symfc_minimum"] = result.reference.symfc.gate.minimum
         values["reference_cell_minimum"] = result.reference.potential.gate.minimum
-    fix = "check the structure's phase, or set phonons.imaginary_tolerance or stop_at_gates"
-    writer.gate("imaginary_mode", gate.sentence(result.structure.get_chemical_formula()), fix=fix, **values)
+    formula = result.structure.get_chemical_formula()
+    message, fix = gate.sentence(formula), _remedy(result)
+    if message and result.imaginary is not None and result.imaginary.acoustic:
+        message += "; it is acoustic and among the longest waves of the supercell"
+    writer.gate("imaginary_mode", message, fix=fix, **values)
+
+
+def _remedy(result: Result) -> str:
+    if isinstance(result.stable, Stable):
+        return f"start from {STABLE} beside the report, {result.stable.space_group}, which is stable along this mode"
+    if result.imaginary is not None and result.imaginary.acoustic:
+        return (
+            "take a larger phonons.supercell, look at the relaxed cell and at the potential's errors near it; if it "
+            "stays, the crystal is unstable against this shear or wave"
+        )
+    return (
+        "check the structure's phase, let phonons.follow_imaginary: true look for the stable one, or set "
+        "phonons.imaginary_tolerance or stop_at_gates"
+    )
 
 
 def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
