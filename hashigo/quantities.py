@@ -9,7 +9,7 @@ from pathlib import Path
 from hashigo.errors import InputError
 
 #: Parts that a standard uncertainty may be split into.
-COMPONENTS = ("model", "mesh", "supercell", "sampling", "resolution", "fit", "electronic")
+COMPONENTS = ("model", "mesh", "supercell", "sampling", "resolution", "fit", "strain", "electronic")
 
 
 @dataclass(frozen=True)

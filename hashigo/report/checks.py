@@ -10,6 +10,7 @@ import numpy as np
 
 from hashigo.calculators.results import GATES
 from hashigo.report.checks_expansion import expansion
+from hashigo.report.checks_thermoelasticity import thermoelasticity
 from hashigo.report.figures.reliability import KINDS
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import middle, unit_text
@@ -89,7 +90,8 @@ def _held_out(note: Mapping[str, Any], results: Results) -> str:
 
 
 def _born(note: Mapping[str, Any], results: Results) -> str:
-    born = results.note("elasticity", "born_stability")
+    # At temperature the gate brings its own.
+    born = note if note.get("eigenvalues") else results.note("elasticity", "born_stability")
     if not born.get("eigenvalues"):
         return ""
     smallest = min(born["eigenvalues"])
@@ -153,6 +155,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_calibration(results),
         *_phonons(results),
         *expansion(results),
+        *thermoelasticity(results),
         *_conductivity(results),
         *_dynamics(results),
         *_handover(results),

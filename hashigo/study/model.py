@@ -25,10 +25,11 @@ from hashigo.study.learning import Learning
 from hashigo.study.mesoscale import Mesoscale
 from hashigo.study.search import SearchField, check_search
 from hashigo.study.sscha import Sscha
+from hashigo.study.thermoelasticity import Thermoelasticity
 
 STAGE_NAMES = (
     "structure", "learning", "reference", "potential", "elasticity", "phonons", "sscha", "conductivity", "dynamics",
-    "expansion", "green_kubo", "handover", "mesoscale",
+    "expansion", "green_kubo", "thermoelasticity", "handover", "mesoscale",
 )  # fmt: skip
 StageName = Literal[
     "structure",
@@ -42,13 +43,14 @@ StageName = Literal[
     "dynamics",
     "expansion",
     "green_kubo",
+    "thermoelasticity",
     "handover",
     "mesoscale",
 ]
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning", "sscha")
+OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning", "sscha", "thermoelasticity")
 
 
 class Author(Section):
@@ -319,6 +321,9 @@ class Study(Section):
     expansion: Expansion | None = Field(
         None, description="Quasi-harmonic thermal expansion; without this section there is none."
     )
+    thermoelasticity: Thermoelasticity | None = Field(
+        None, description="Elastic constants at temperature; without this section there are none."
+    )
     dynamics: Dynamics | None = Field(
         None, description="Molecular dynamics; without this section there is none."
     )
@@ -366,6 +371,18 @@ class Study(Section):
         if self.learning is not None and self.reference.engine is None:
             raise ValueError(
                 "learning needs an engine that labels frames: give 'reference.engine', not 'data'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cells_at_temperature(self) -> Study:
+        if self.thermoelasticity is None:
+            return self
+        if self.expansion is None:
+            raise ValueError("thermoelasticity takes the cells of the thermal expansion; add 'expansion: {}'")
+        if self.expansion.force_constants != "potential":
+            raise ValueError(
+                "thermoelasticity needs the expansion of the potential; set expansion.force_constants to potential"
             )
         return self
 

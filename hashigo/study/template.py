@@ -57,6 +57,7 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         "",
         "# sscha: {temperatures: [300]}  # force constants renormalised by temperature; left out by default",
         "# expansion: {}  # quasi-harmonic thermal expansion; left out by default",
+        "# thermoelasticity: {}  # elastic constants at temperature, with an expansion; left out by default",
         "# dynamics: {temperatures: [300]}  # molecular dynamics with the potential; left out by default",
     ]
     for name, model in SECTIONS.items():

@@ -223,6 +223,22 @@ def write_expansion(path):
         writer.gate("thermal_minimum", "", fix="")
 
 
+def write_thermoelasticity(path):
+    at = [{"temperature": t} for t in TEMPERATURES]
+    with ResultWriter(path, task="thermoelasticity", task_version=1) as writer:
+        cold = np.array([cubic(160.0 - t / 100, 62.0 - t / 200, 78.0 - t / 200) for t in TEMPERATURES])
+        for name, value in (("isothermal_stiffness", cold), ("adiabatic_stiffness", cold * 1.01)):
+            writer.quantity(name, value, conditions=at, components={"model": 0.01 * cold}, converged=True)
+        writer.note(
+            "thermoelasticity",
+            {
+                "method": "quasi-harmonic", "derived": "moduli are adiabatic",
+                "checks": {"bulk_modulus": 0.002, "expansion": 0.001, "correction": 1e-5},
+            },
+        )  # fmt: skip
+        writer.gate("born_stability", "", fix="", eigenvalues=[66.0, 64.0], unit="GPa")
+
+
 def write_dynamics(path):
     axis = np.linspace(0.05, 5.0, 60)
     with ResultWriter(path, task="dynamics", task_version=1) as writer:
@@ -291,6 +307,7 @@ WRITERS = {
     "conductivity": write_conductivity,
     "green_kubo": write_green_kubo,
     "expansion": write_expansion,
+    "thermoelasticity": write_thermoelasticity,
     "dynamics": write_dynamics,
     "mesoscale": write_mesoscale,
 }

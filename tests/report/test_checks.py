@@ -10,18 +10,28 @@ from hashigo.report.figures import Results
 
 TITLES = {
     name: name.capitalize()
-    for name in ("potential", "elasticity", "phonons", "conductivity", "expansion", "dynamics", "mesoscale")
+    for name in (
+        "potential",
+        "elasticity",
+        "phonons",
+        "conductivity",
+        "expansion",
+        "thermoelasticity",
+        "dynamics",
+        "mesoscale",
+    )
 }
 
 
 def test_every_gate_says_whether_it_held_and_its_numbers(results):
     found = {gate.stage: gate for gate in gates(results, TITLES)}
     assert {stage: gate.passed for stage, gate in found.items()} == {
-        "Potential": True, "Elasticity": True, "Phonons": False, "Expansion": True, "Dynamics": False,
-        "Mesoscale": True,
+        "Potential": True, "Elasticity": True, "Phonons": False, "Expansion": True,
+        "Thermoelasticity": True, "Dynamics": False, "Mesoscale": True,
     }  # fmt: skip
     assert found["Potential"].detail == "2 meV/Å, limit 50 meV/Å"
     assert "67 GPa; it does not hold for committee member 2" in found["Elasticity"].detail
+    assert found["Thermoelasticity"].detail == "smallest eigenvalue of the stiffness 64 GPa"
     assert "−0.5 THz at (0.5, 0, 0), tolerance −0.1 THz" in found["Phonons"].detail
     assert found["Mesoscale"].detail == "within all; 1 tensor, tolerance 0.0001"
     # Not of dynamics alone: elasticity, phonons and conductivity stop there too.
@@ -63,6 +73,8 @@ def test_checks_compare_routes_near_room_temperature(results):
     assert found["Expansion", "energies of the potential against the reference's"].endswith(
         "its volume differs by −0.50 %, its bulk modulus is 93.0 against 94.0 GPa"
     )
+    bulk = found["Thermoelasticity", "bulk modulus against that of the thermal expansion"]
+    assert bulk == "at most 0.2 %"
     assert "4.8 (7.5) at 50 nm" in found["Mesoscale", "Knudsen number, mean over grains (largest)"]
 
 

@@ -24,6 +24,7 @@ OF_STAGE = {
     "conductivity": {"kappa-temperature", "kappa-mesh", "kappa-cumulative"},
     "green_kubo": {"green-kubo"},
     "expansion": {"thermal-expansion"},
+    "thermoelasticity": {"thermal-stiffness"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
     "mesoscale": {"kappa-grain-size", "bounds", "slices"},
 }

@@ -52,6 +52,11 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
         ({"mesoscale": {"grain_sizes": ["1 um", "many"]}}, r"mesoscale\.grain_sizes\.1: 'many' is no number"),
         ({"mesoscale": {"temperatures": [310]}}, "mesoscale.temperatures has 310 K"),
         ({"conductivity": {"meshes": [9, 7]}}, "conductivity: meshes must rise"),
+        ({"thermoelasticity": {}}, "takes the cells of the thermal expansion; add 'expansion: {}'"),
+        (
+            {"thermoelasticity": {}, "expansion": {"force_constants": "reference"}},
+            "set expansion.force_constants to potential",
+        ),
         ({"reference": {"data": "x.h5", "engine": "emt"}}, "reference: give either 'data'"),
         ({"seed": "x"}, r"seed: .*integer.* \(given: 'x'\)"),
         ({"access": {"reference": "secret"}}, r"access\.reference"),

@@ -52,7 +52,7 @@ def test_until_cuts_the_ladder():
 
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
-    assert names(dynamics={}, green_kubo={}, expansion={}, sscha={}) == [
+    assert names(dynamics={}, green_kubo={}, expansion={}, sscha={}, thermoelasticity={}) == [
         name for name in STAGE_NAMES if name != "learning"
     ]
     learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
@@ -79,7 +79,17 @@ def test_every_stage_has_its_workchain_and_task():
 
 
 @pytest.mark.parametrize(
-    "name", ["potential", "elasticity", "phonons", "expansion", "conductivity", "dynamics", "green_kubo"]
+    "name",
+    [
+        "potential",
+        "elasticity",
+        "phonons",
+        "expansion",
+        "thermoelasticity",
+        "conductivity",
+        "dynamics",
+        "green_kubo",
+    ],
 )
 def test_a_workers_defaults_are_those_of_the_study(name):
     stage = stages()[name]

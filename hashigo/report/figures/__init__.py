@@ -20,6 +20,7 @@ from hashigo.report.figures import (
     potential,
     reliability,
     search,
+    thermoelasticity,
 )
 from hashigo.report.figures.source import Results
 from hashigo.report.figures.style import svg
@@ -143,6 +144,13 @@ PLANNED = (
         "Linear thermal expansion, heat capacity at constant pressure per mole of primitive cells, and isothermal bulk "
         "modulus, quasi-harmonic. Bands: one standard uncertainty: committee, mesh, supercell and fit.",
         expansion.over_temperature,
+    ),
+    Plan(
+        "thermal-stiffness",
+        "Elastic constants at temperature",
+        "Adiabatic (solid) and isothermal (dashed) constants in the axes of the conventional cell, quasi-harmonic; "
+        "those that differ. Bands: one standard uncertainty of the adiabatic ones, committee and numerical errors.",
+        thermoelasticity.over_temperature,
     ),
     Plan(
         "kappa-temperature",

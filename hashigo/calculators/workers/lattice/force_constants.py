@@ -114,6 +114,32 @@ def build_lattice(
     return lattice
 
 
+def strained_lattice(atoms: Atoms, lattice: Phonopy) -> Phonopy:
+    """The lattice of a strained cell that samples and interpolates as the unstrained one's does.
+
+    Supercell, primitive vectors and Born charges are the same, so that a mesh has the same wave vectors. So are the
+    images of each atom: where several are equally near, a strain would choose one of them, and frequencies between the
+    wave vectors of the supercell would jump however small it is.
+
+    Args:
+        atoms: the conventional cell that `lattice` is of, strained; lengths in Å.
+        lattice: of the unstrained crystal, of `build_lattice`.
+    """
+    strained = Phonopy(
+        phonopy_cell(atoms),
+        supercell_matrix=lattice.supercell_matrix,
+        primitive_matrix=lattice.primitive_matrix,
+        symprec=SYMMETRY_TOLERANCE,
+        log_level=0,
+    )
+    # In fractions of the primitive vectors; phonopy has no public way to give them.
+    images, counts = lattice.primitive.get_smallest_vectors()
+    strained.primitive._smallest_vectors, strained.primitive._multiplicity = images, counts
+    if lattice.nac_params is not None:
+        strained.nac_params = lattice.nac_params
+    return strained
+
+
 def phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
     """A cell as phonopy knows it, not rotated; lengths in Å."""
     return PhonopyAtoms(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
+from phonopy import Phonopy
 
 from hashigo.calculators.workers.lattice.force_constants import (
     Dataset,
@@ -10,8 +12,11 @@ from hashigo.calculators.workers.lattice.force_constants import (
     finite_displacements,
     model_dataset,
     random_dataset,
+    strained_lattice,
     supercell_matrix,
 )
+from hashigo.calculators.workers.lattice.harmonic import frequencies
+from hashigo.calculators.workers.potential import AseModel
 from hashigo.errors import InputError
 
 
@@ -99,3 +104,22 @@ def test_supercell_matrix():
 def test_bad_supercells_are_named(supercell):
     with pytest.raises(InputError, match="the supercell"):
         supercell_matrix(supercell)
+
+
+def test_a_small_strain_makes_no_jump_between_the_wave_vectors_of_the_supercell(
+    tersoff: AseModel, diamond: Atoms
+) -> None:
+    """Of atoms with several nearest images, which a supercell of one cell has many of, a strain would choose one."""
+    lattice = build_lattice(diamond, [1, 1, 1])
+    qpoint = np.array([[0.1, 0.2, 0.3]])
+
+    def lowest(of: Phonopy) -> float:
+        constants = finite_displacements(tersoff, of, 0.003)
+        return float(frequencies(of, constants, qpoint).min())
+
+    strained = diamond.copy()
+    shear = np.eye(3) + 1e-3 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])
+    strained.set_cell(diamond.cell.array @ shear, scale_atoms=True)
+    known = lowest(lattice)
+    assert lowest(strained_lattice(strained, lattice)) == pytest.approx(known, rel=0.01)
+    assert lowest(build_lattice(strained, [1, 1, 1])) != pytest.approx(known, rel=0.03)
