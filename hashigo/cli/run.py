@@ -35,6 +35,7 @@ def resume(identifier: str | None, quiet: bool, output: Path | None) -> None:
 
     profile.load(create=False)
     from hashigo.workflows.engine import RUN_EXTRA, find_run
+    from hashigo.workflows.inputs import as_written
 
     node = find_run(identifier)
     record = node.base.extras.get(RUN_EXTRA, None)
@@ -44,7 +45,7 @@ def resume(identifier: str | None, quiet: bool, output: Path | None) -> None:
         raise InputError(
             f"run {node.pk} is finished: nothing is left to do", fix=f"hashigo results {node.pk}"
         )
-    study = study_from(node.inputs.study.get_dict(), f"study of run {node.pk}")
+    study = study_from(as_written(node.inputs.study.get_dict()), f"study of run {node.pk}")
     study._folder, study._name = Path(record["folder"]), record["name"]
     execute(study, quiet, output)
 

@@ -6,7 +6,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hashigo.study.fields import Count, LongTime, Pressure, Ratio, Repeats, Section, Temperature, Time
+from hashigo.study.fields import (
+    IMAGE_DISTANCE,
+    SUPERCELL,
+    Count,
+    LongTime,
+    Pressure,
+    Ratio,
+    Section,
+    Supercell,
+    Temperature,
+    Time,
+)
 
 
 class Dynamics(Section):
@@ -18,7 +29,7 @@ class Dynamics(Section):
         description="nvt: fixed cells, whose pressures give the equation of state; npt: the cell breathes at "
         "`pressure`.",
     )
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     volumes: tuple[Ratio, ...] = Field(
         (0.97, 0.985, 1.0, 1.015, 1.03),
         min_length=1,

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hashigo.study.fields import Frequency, Length, Pressure, Ratio, Repeats, Section, Temperature
+from hashigo.study.fields import (
+    IMAGE_DISTANCE,
+    SUPERCELL,
+    Frequency,
+    Length,
+    Pressure,
+    Ratio,
+    Section,
+    Supercell,
+    Temperature,
+)
 
 
 class Expansion(Section):
@@ -27,7 +37,7 @@ class Expansion(Section):
     volume_range: tuple[Ratio, Ratio] = Field(
         (0.95, 1.06), description="Smallest and largest volume over the relaxed one, dimensionless."
     )
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell for the vibrations.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of an atom, Å.")
     mesh: Annotated[int, Field(ge=3, le=200)] = Field(
         19, description="q-points along each reciprocal vector; a mesh of two thirds tells the error."

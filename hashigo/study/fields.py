@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from hashigo.study.units import convert
 
@@ -31,6 +31,23 @@ Ratio = Annotated[float, _to(""), _schema("a pure number, or percent")]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Repeat = Annotated[int, Field(ge=1, le=20)]
 Repeats = tuple[Repeat, Repeat, Repeat]
+
+#: Names of the two ways to tell a supercell; they stand in pydantic's key paths.
+SUPERCELL_TAGS = ("repeats", "distance")
+_Distance = Annotated[float, _to("Å"), Field(gt=0, le=100), _schema("Å")]
+
+
+def _way(value: Any) -> str:
+    return "repeats" if isinstance(value, (list, tuple)) else "distance"
+
+
+#: Repeats of the conventional cell, or the least distance of an atom to its own image, Å.
+Supercell = Annotated[
+    Annotated[Repeats, Tag("repeats")] | Annotated[_Distance, Tag("distance")], Discriminator(_way)
+]
+#: A default of as much, Å: two cells of silicon.
+IMAGE_DISTANCE = 10.0
+SUPERCELL = "Repeats of the conventional cell, or the least distance of an atom to its own image, Å."
 
 
 class Section(BaseModel):

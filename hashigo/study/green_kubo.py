@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from hashigo.study.fields import Count, LongTime, Repeats, Section, Temperature, Time
+from hashigo.study.fields import Count, LongTime, Section, Supercell, Temperature, Time
 
 
 class GreenKubo(Section):
@@ -14,8 +14,10 @@ class GreenKubo(Section):
     """
 
     temperatures: tuple[Temperature, ...] = Field((1000.0,), min_length=1, description="Temperatures, K.")
-    supercell: Repeats = Field(
-        (4, 4, 4), description="Repeats of the conventional cell; the edges must be orthogonal."
+    supercell: Supercell = Field(
+        (4, 4, 4),
+        description="Repeats of the conventional cell, or the least distance of an atom to its own image, Å; the edges "
+        "must be orthogonal.",
     )
     seeds: Count = Field(8, ge=3, description="Number of independent trajectories of each temperature.")
     duration: LongTime = Field(500.0, gt=0, description="Time of each trajectory at constant energy, ps.")

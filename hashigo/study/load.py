@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hashigo.errors import InputError
+from hashigo.study.fields import SUPERCELL_TAGS
 from hashigo.study.model import OPTIONAL, Study
 
 
@@ -79,7 +80,8 @@ def study_from(content: Mapping[str, Any], where: str = "study") -> Study:
 
 
 def _explain(error: ValidationError, where: str) -> InputError:
-    first = error.errors()[0]
+    first: dict[str, Any] = dict(error.errors()[0])
+    first["loc"] = tuple(part for part in first["loc"] if part not in SUPERCELL_TAGS)
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])

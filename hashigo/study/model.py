@@ -10,14 +10,16 @@ from pydantic import Field, PrivateAttr, model_validator
 from hashigo.study.dynamics import Dynamics
 from hashigo.study.expansion import Expansion
 from hashigo.study.fields import (
+    IMAGE_DISTANCE,
+    SUPERCELL,
     Count,
     Force,
     Frequency,
     GrainSize,
     Length,
     Ratio,
-    Repeats,
     Section,
+    Supercell,
     Temperature,
 )
 from hashigo.study.green_kubo import GreenKubo
@@ -78,7 +80,7 @@ class Structure(Section):
 class Sampling(Section):
     """Which configurations an engine is asked for."""
 
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell along its edges.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     displaced: Annotated[int, Field(ge=0)] = Field(20, description="Number of randomly displaced supercells.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom, Å.")
     strained: Annotated[int, Field(ge=0)] = Field(
@@ -209,7 +211,7 @@ class Elasticity(Section):
 class Phonons(Section):
     """Harmonic lattice dynamics."""
 
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     snapshots: Count = Field(4, description="Number of displaced supercells that the potential computes.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
     mesh: Count = Field(
@@ -247,7 +249,7 @@ class Conductivity(Section):
         description="Where the value's force constants are from: the mean potential at its own relaxed cell, or the "
         "reference's frames at their cell.",
     )
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     snapshots: Count = Field(20, description="Number of displaced supercells that the potential computes.")
     displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
     meshes: tuple[Count, ...] = Field(

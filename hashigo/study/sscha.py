@@ -6,14 +6,24 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from hashigo.study.fields import Count, Frequency, Length, Ratio, Repeats, Section, Temperature
+from hashigo.study.fields import (
+    IMAGE_DISTANCE,
+    SUPERCELL,
+    Count,
+    Frequency,
+    Length,
+    Ratio,
+    Section,
+    Supercell,
+    Temperature,
+)
 
 
 class Sscha(Section):
     """Self-consistent harmonic force constants (SSCHA); the stage runs when the study has this section."""
 
     temperatures: tuple[Temperature, ...] = Field((300.0,), min_length=1, description="Temperatures, K.")
-    supercell: Repeats = Field((2, 2, 2), description="Repeats of the conventional cell.")
+    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     snapshots: Annotated[int, Field(ge=2, le=100_000)] = Field(
         100, description="Number of supercells drawn in each iteration."
     )

@@ -27,19 +27,15 @@ LEARNING = [
     "#   budget: {frames: 60}",
 ]
 
-#: Smallest edge of a supercell for phonons, Å.
-_EDGE = 10.0
-
 
 def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
     """A commented study file.
 
     Args:
-        atoms: conventional cell of the crystal; long cells are repeated less.
+        atoms: conventional cell of the crystal.
         structure: the structure file, as it is to stand in the study.
         reference: a frames file, as it is to stand in the study; None writes an engine instead.
     """
-    repeats = [max(1, round(_EDGE / length)) for length in atoms.cell.lengths()]
     lines = [
         "# A study: hashigo plan shows what it will run, hashigo run runs it.",
         "# Lengths are in Å, grain sizes in nm, temperatures in K, unless a unit is written: '0.5 nm'.",
@@ -52,7 +48,7 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         "site: local",
         "until: mesoscale  # last stage to run",
         f"structure: {structure}",
-        *_reference(reference, atoms, repeats),
+        *_reference(reference, atoms),
         *([] if reference else LEARNING),
         "",
         "# sscha: {temperatures: [300]}  # force constants renormalised by temperature; left out by default",
@@ -61,11 +57,11 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         "# dynamics: {temperatures: [300]}  # molecular dynamics with the potential; left out by default",
     ]
     for name, model in SECTIONS.items():
-        lines += ["", f"{name}:", *_section(model, repeats)]
+        lines += ["", f"{name}:", *_section(model)]
     return "\n".join(lines) + "\n"
 
 
-def _reference(reference: str | None, atoms: Atoms, repeats: list[int]) -> list[str]:
+def _reference(reference: str | None, atoms: Atoms) -> list[str]:
     if reference:
         return [f"reference: {reference}"]
     names = sorted(set(atoms.get_chemical_symbols()))
@@ -80,13 +76,13 @@ def _reference(reference: str | None, atoms: Atoms, repeats: list[int]) -> list[
         "    kpoint_spacing: 0.3  # 1/Å, with the factor 2π",
         "  sampling:",
     ]
-    return head + ["  " + line for line in _section(Sampling, repeats)]
+    return head + ["  " + line for line in _section(Sampling)]
 
 
-def _section(model: type[BaseModel], repeats: list[int]) -> list[str]:
+def _section(model: type[BaseModel]) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
-        value = repeats if name == "supercell" else field.get_default(call_default_factory=True)
+        value = field.get_default(call_default_factory=True)
         mark = "" if name == "supercell" else "# "
         lines.append(f"  {mark}{name}: {_plain(value)}  # {field.description}")
     return lines

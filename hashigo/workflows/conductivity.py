@@ -23,7 +23,7 @@ def _needs(study: Mapping[str, Any]) -> str:
     source = (
         " from the reference's frames" if study["conductivity"].get("force_constants") == "reference" else ""
     )
-    return f"q-meshes {list(study['conductivity']['meshes'])}{source}"
+    return f"q-meshes {list(study['conductivity']['meshes'])}, supercell {study['conductivity']['supercell']}{source}"
 
 
 STAGE = Stage(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from hashigo.study.structures import (
     structure_content,
     structure_from_content,
 )
+from hashigo.study.supercell import resolve
 
 #: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
 MAX_ATOMS = 2000
@@ -73,10 +75,10 @@ def prepare(study: Study) -> Prepared:
     problem = overlap(Frame(standard.cell.array, standard.positions, tuple(standard.get_chemical_symbols())))
     if problem:
         raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
-    _check_sizes(study, len(standard))
+    content = resolve(study.model_dump(mode="json"), standard)
+    _check_sizes(content, len(standard))
     if study.green_kubo is not None:
         _check_green_kubo(study, standard, site.codes)
-    content = study.model_dump(mode="json")
     elements = sorted(set(standard.get_chemical_symbols()))
     if trains:
         chosen = kind.complete(kind.resolve(study.potential.settings, study.folder, elements))
@@ -113,20 +115,25 @@ def prepare(study: Study) -> Prepared:
     return Prepared(study, content, structure, frames, scratch)
 
 
-def _check_sizes(study: Study, n_atoms: int) -> None:
-    repeats = {
-        "phonons.supercell": study.phonons.supercell,
-        "conductivity.supercell": study.conductivity.supercell,
-        "reference.sampling.supercell": study.reference.sampling.supercell,
-        **({"green_kubo.supercell": study.green_kubo.supercell} if study.green_kubo else {}),
-    }
-    for key, supercell in repeats.items():
-        count = n_atoms * supercell[0] * supercell[1] * supercell[2]
-        if count > MAX_ATOMS:
+def as_written(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A study as it can be read again, of the content of a prepared one.
+
+    Args:
+        content: of `Prepared`.
+    """
+    reference = {key: value for key, value in content["reference"].items() if key != "charges"}
+    return {**content, "reference": reference}
+
+
+def _check_sizes(content: Any, n_atoms: int, path: str = "") -> None:
+    for key, value in content.items() if isinstance(content, dict) else ():
+        where = f"{path}{key}"
+        if key == "supercell" and n_atoms * prod(value) > MAX_ATOMS:
             raise InputError(
-                f"{key} makes a cell of {count} atoms, more than {MAX_ATOMS}",
-                fix="repeat the conventional cell less",
+                f"{where} makes a cell of {n_atoms * prod(value)} atoms, more than {MAX_ATOMS}",
+                fix="repeat the conventional cell less, or let images be nearer",
             )
+        _check_sizes(value, n_atoms, f"{where}.")
 
 
 def _check_green_kubo(study: Study, standard: Atoms, codes: Mapping[str, str]) -> None:

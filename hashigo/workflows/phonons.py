@@ -20,7 +20,7 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needs(study: Mapping[str, Any]) -> str:
-    return "bands, DOS and thermal properties by three routes"
+    return f"bands, DOS and thermal properties by three routes, supercell {study['phonons']['supercell']}"
 
 
 def _judged_elsewhere(study: Mapping[str, Any]) -> tuple[str, ...]:

@@ -286,9 +286,8 @@ def _needs(study: Mapping[str, Any]) -> str:
     if study.get("learning"):
         return "what learning labelled"
     sampling = reference["sampling"]
-    counts = (
-        f"{sampling['displaced']} supercells, {sampling['strained'] + sampling['volumes']} cells, free atoms"
-    )
+    cells = sampling["strained"] + sampling["volumes"]
+    counts = f"{sampling['displaced']} supercells {sampling['supercell']}, {cells} cells, free atoms"
     site = load_site(study["site"])
     engine = get_engine(reference["engine"])
     batch = runs_in_batch(engine, reference.get("packed"), site)

@@ -11,10 +11,10 @@ from ase.build import bulk
 from hashigo.calculators.frames import Frame, read_header, write_frames
 from hashigo.calculators.workers import models
 from hashigo.errors import InputError, MissingComponent
-from hashigo.study import load_study
+from hashigo.study import load_study, study_from
 from hashigo.study.structures import structure_content
 from hashigo.workflows import potential
-from hashigo.workflows.inputs import prepare
+from hashigo.workflows.inputs import as_written, prepare
 
 
 @pytest.fixture
@@ -219,6 +219,7 @@ def test_born_charges_of_a_file_stand_in_the_header_of_the_frames(tmp_path):
     computed = prepared("{engine: emt, born: BORN}")
     assert computed.content["reference"]["charges"]["dielectric"][0][0] == pytest.approx(3.1)
     assert computed.content["reference"]["polar"] is False
+    assert study_from(as_written(computed.content)).reference.born == "BORN"
     with pytest.raises(InputError, match="BORN2 does not exist"):
         prepared("{data: f.h5, born: BORN2}")
     with pytest.raises(InputError, match="give either 'born'"):

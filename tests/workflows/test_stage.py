@@ -20,6 +20,7 @@ from hashigo.calculators.sampling import sample
 from hashigo.calculators.workers.potential import AseModel
 from hashigo.study import study_from
 from hashigo.study.model import OPTIONAL, STAGE_NAMES
+from hashigo.study.supercell import resolve
 from hashigo.workflows.potential import PotentialWorkChain
 from hashigo.workflows.stage import broken_gate, stages, stages_of
 
@@ -91,13 +92,13 @@ def test_every_stage_has_its_workchain_and_task():
         "green_kubo",
     ],
 )
-def test_a_workers_defaults_are_those_of_the_study(name):
+def test_a_workers_defaults_are_those_of_the_study(name, diamond):
     stage = stages()[name]
     defaults = importlib.import_module(f"hashigo.calculators.workers.{stage.task}").DEFAULTS
     section = study_from(
         {"structure": "a.cif", "reference": "r.h5", **{key: {} for key in OPTIONAL if key != "learning"}}
     )
-    section = section.model_dump(mode="json")[name]
+    section = resolve(section.model_dump(mode="json"), diamond)[name]
     common = set(defaults) & set(section)
     assert len(common) >= 2
     # A worker says None or a shorter list where it leaves the choice to the study.
