@@ -228,7 +228,12 @@ _SHOWN: dict[tuple[int, ...], list[list[tuple[tuple[int, ...], str]]]] = {
     (3, 3): [[((0, 0), "xx"), ((1, 1), "yy"), ((2, 2), "zz")]],
     (3,): [[((0,), ""), ((1,), ""), ((2,), "")]],
 }
-_VECTOR = {"lattice_parameters": ("a", "b", "c")}
+_VECTOR = {
+    "lattice_parameters": ("a", "b", "c"),
+    "thermal_lattice_parameters": ("a", "b", "c"),
+}
+#: Smaller numbers are printed with a power of ten.
+_SMALL = 1e-3
 #: Of a series over temperature, the table shows the row nearest to this, K.
 _ROOM = 300.0
 
@@ -313,6 +318,11 @@ def rounded(value: float | None, uncertainty: float | None) -> str:
         return "—"
     if not uncertainty:
         return f"{value:.5g}"
+    largest = max(abs(value), abs(uncertainty))
+    if largest < _SMALL:
+        power = int(np.floor(np.log10(largest)))
+        text = rounded(value / 10.0**power, uncertainty / 10.0**power)
+        return f"({text})e{power:+03d}"
     digits = max(0, 1 - int(np.floor(np.log10(abs(uncertainty)))))
     return f"{value:.{digits}f} ± {uncertainty:.{digits}f}"
 
