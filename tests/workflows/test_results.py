@@ -13,7 +13,8 @@ from hashigo.workflows.results import rounded, rows_of, table_lines
 @pytest.mark.parametrize(
     ("value", "uncertainty", "text"),
     [(142.53, 0.17, "142.53 ± 0.17"), (142.53, None, "142.53"), (None, None, "—"),
-     (5.432, 3.4e-5, "5.432000 ± 0.000034"), (194.2, 93.0, "194 ± 93"), (0.00021045, 0.0, "0.00021045"), (2.653e-6, 5.4e-8, "(2.653 ± 0.054)e-06")],
+     (5.432, 3.4e-5, "5.432000 ± 0.000034"), (194.2, 93.0, "194 ± 93"), (0.00021045, 0.0, "0.00021045"),
+     (2.653e-6, 5.4e-8, "(2.653 ± 0.054)e-06")],
 )  # fmt: skip
 def test_numbers_are_rounded_to_their_uncertainty(value, uncertainty, text):
     assert rounded(value, uncertainty) == text
