@@ -171,7 +171,9 @@ def committee(folder: Path, meshes: list[int], members: int, full: int) -> dict[
     from hashigo.calculators.workers.potential import Committee
 
     found, cell = trained(folder, members), silicon()
-    settings = conductivity.check_settings({"meshes": meshes, "temperatures": TEMPERATURES})
+    settings = conductivity.check_settings(
+        {"meshes": meshes, "snapshots": 20, "cutoff": None, "temperatures": TEMPERATURES}
+    )
 
     def computed(some: Any, settings: Any) -> tuple[Any, float]:
         begin = time.process_time()

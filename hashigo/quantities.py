@@ -9,7 +9,18 @@ from pathlib import Path
 from hashigo.errors import InputError
 
 #: Parts that a standard uncertainty may be split into.
-COMPONENTS = ("model", "mesh", "supercell", "sampling", "resolution", "fit", "strain", "electronic")
+COMPONENTS = (
+    "model",
+    "mesh",
+    "supercell",
+    "sampling",
+    "resolution",
+    "fit",
+    "strain",
+    "electronic",
+    "cutoff",
+    "form",
+)
 
 
 @dataclass(frozen=True)

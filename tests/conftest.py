@@ -73,7 +73,7 @@ structure: silicon.cif
 reference: {engine: tersoff, sampling: {displaced: 4, strained: 6, volumes: 3}}
 potential: {members: 2, cutoff: 5, radial_functions: 5, invariant_max_l: [4, 4]}
 phonons: {mesh: 5, temperatures: [300]}
-conductivity: {meshes: [3, 4, 5], coarse_mesh: 3, temperatures: [300], snapshots: 10}
+conductivity: {meshes: [3, 4, 5], coarse_mesh: 3, temperatures: [300], snapshots: 10, cutoff: null}
 mesoscale: {grains: 4, voxels: 8, grain_sizes: [100 nm, 1 µm], realisations: 2}
 """
 

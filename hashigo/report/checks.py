@@ -269,6 +269,15 @@ def _conductivity(results: Results) -> Iterator[tuple[str, str, str]]:
     mesh = results.note("conductivity", "mesh")
     if mesh.get("error_is"):
         yield "conductivity", "error of the mesh", str(mesh["error_is"])
+    if mesh.get("stopped"):
+        yield "conductivity", "meshes", f"ended before the limit was known: {mesh['stopped']}"
+    settled = results.note("conductivity", "settled")
+    if settled:
+        length = settled["cutoff_angstrom"]
+        reach = "all of the supercell" if length is None else f"{length:.3g} Å"
+        left = f"; not within their share of the tolerance: {settled['left']}" if settled["left"] else ""
+        found = f"{settled['snapshots']} displaced supercells, third order up to {reach}{left}"
+        yield "conductivity", "found to the tolerance", found
     constants = results.note("conductivity", "force_constants")
     if constants.get("source") == "reference":
         yield "conductivity", "force constants", f"of the reference, at its cell: {constants['sampling']}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from hashigo.study.conductivity import Conductivity
 from hashigo.study.dynamics import Dynamics
 from hashigo.study.expansion import Expansion
 from hashigo.study.fields import (
@@ -15,7 +16,6 @@ from hashigo.study.fields import (
     Count,
     Force,
     Frequency,
-    GrainSize,
     Length,
     Ratio,
     Section,
@@ -239,51 +239,6 @@ class Phonons(Section):
         description="Whether a crystal with an imaginary mode is displaced along it and relaxed, and the structure "
         "found is written as stable.cif.",
     )
-
-
-class Conductivity(Section):
-    """Lattice thermal conductivity by the relaxation-time approximation."""
-
-    force_constants: Literal["potential", "reference"] = Field(
-        "potential",
-        description="Where the value's force constants are from: the mean potential at its own relaxed cell, or the "
-        "reference's frames at their cell.",
-    )
-    supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
-    snapshots: Count = Field(20, description="Number of displaced supercells that the potential computes.")
-    displacement: Length = Field(0.03, gt=0, le=0.5, description="Displacement of each atom in them, Å.")
-    meshes: tuple[Count, ...] = Field(
-        (7, 9, 11, 13), min_length=1, description="q-meshes, rising; the value is the last one's."
-    )
-    coarse_mesh: Count = Field(7, description="q-mesh on which the committee's spread is taken.")
-    temperatures: tuple[Temperature, ...] = Field(
-        (200.0, 300.0, 400.0, 500.0, 700.0, 1000.0), min_length=1, description="Temperatures, K."
-    )
-    isotopes: bool = Field(True, description="Scatter phonons at natural isotopes.")
-    boundary: GrainSize | None = Field(
-        None,
-        gt=0,
-        description="Size of a specimen at whose surface phonons are scattered, nm; none: infinite.",
-    )
-    cutoff: Length | None = Field(
-        None,
-        gt=0,
-        description="Distance beyond which atoms have no third-order force constants, Å; none: all of the supercell.",
-    )
-    beyond_relaxation: bool = Field(
-        True,
-        description="Whether the direct solution of Boltzmann's equation and Wigner transport are computed on the "
-        "coarse mesh, beside the relaxation-time approximation.",
-    )
-    tolerance: Ratio = Field(0.05, gt=0, description="Converged when the relative mesh error is below.")
-
-    @model_validator(mode="after")
-    def _rising(self) -> Conductivity:
-        if list(self.meshes) != sorted(set(self.meshes)):
-            raise ValueError("meshes must rise")
-        if min(self.temperatures) <= 0:
-            raise ValueError("temperatures must be above 0 K")
-        return self
 
 
 class Study(Section):

@@ -7,8 +7,9 @@ from typing import Any
 from ase import Atoms
 from pydantic import BaseModel
 
+from hashigo.study.conductivity import Conductivity
 from hashigo.study.mesoscale import Mesoscale
-from hashigo.study.model import Conductivity, Elasticity, Phonons, Potential, Sampling
+from hashigo.study.model import Elasticity, Phonons, Potential, Sampling
 
 #: Sections written out as comments: their defaults hold until a line is uncommented.
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -91,6 +92,8 @@ def _section(model: type[BaseModel]) -> list[str]:
 def _plain(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, BaseModel):
+        return "{" + ", ".join(f"{key}: {_plain(entry)}" for key, entry in value) + "}"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"
     return (

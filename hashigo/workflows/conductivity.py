@@ -16,14 +16,22 @@ class ConductivityWorkChain(WorkerStage):
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
-    return {**study["conductivity"], "seed": study["seed"]}
+    settings = dict(study["conductivity"])
+    budget = settings.pop("budget")
+    return {**settings, **budget, "seed": study["seed"]}
 
 
 def _needs(study: Mapping[str, Any]) -> str:
     source = (
         " from the reference's frames" if study["conductivity"].get("force_constants") == "reference" else ""
     )
-    return f"q-meshes {list(study['conductivity']['meshes'])}, supercell {study['conductivity']['supercell']}{source}"
+    cell = f", supercell {study['conductivity']['supercell']}"
+    meshes = study["conductivity"]["meshes"]
+    if meshes == "auto":
+        budget = study["conductivity"]["budget"]
+        most = f"{budget['core_hours']:g} core·h at most"
+        return f"q-meshes up to {budget['largest_mesh']}, {most}, until converged{cell}{source}"
+    return f"q-meshes {list(meshes)}{cell}{source}"
 
 
 STAGE = Stage(

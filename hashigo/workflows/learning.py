@@ -168,7 +168,13 @@ class LearningWorkChain(WorkChain):
             return None
         inputs = self._stage_inputs("conductivity", self._files("potential", "elasticity"))
         settings = inputs["parameters"].get_dict()
-        coarse = {"meshes": [settings["coarse_mesh"]], "force_constants": "potential"}
+        coarse: dict[str, Any] = {
+            "meshes": [settings["coarse_mesh"]],
+            "force_constants": "potential",
+            "cutoff": None,
+        }
+        if settings["snapshots"] == "auto":
+            coarse["snapshots"] = 20
         return self._start("conductivity", {**inputs, "parameters": Dict({**settings, **coarse})})
 
     def _files(self, *names: str) -> dict[str, Any]:

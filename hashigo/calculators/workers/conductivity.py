@@ -18,8 +18,10 @@ from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
 from hashigo.calculators.workers.extrapolation import departure
+from hashigo.calculators.workers.farm import wait_for_all
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result, write
+from hashigo.calculators.workers.lattice.conductivity_settings import DEFAULTS, check_settings
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.force_constants import (
     Dataset,
@@ -28,14 +30,19 @@ from hashigo.calculators.workers.lattice.force_constants import (
     build_lattice,
     first_snapshots,
     random_dataset,
-    supercell_matrix,
 )
-from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series, other_methods
-from hashigo.calculators.workers.lattice.mesh_series import check_meshes
+from hashigo.calculators.workers.lattice.mesh_run import (
+    coarse_modes,
+    expected_meshes,
+    isotropic,
+    mesh_series,
+    other_methods,
+)
 from hashigo.calculators.workers.lattice.polar import Polar, read_polar
 from hashigo.calculators.workers.lattice.reference_conductivity import from_reference, reference_crystal
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
+from hashigo.calculators.workers.lattice.settle import Settled, is_open, settle
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
 from hashigo.calculators.workers.lattice.wave_vectors import Work
 from hashigo.calculators.workers.polynomial import committee_for
@@ -44,25 +51,9 @@ from hashigo.calculators.workers.saved import Saved
 from hashigo.calculators.workers.stopping import Stop
 from hashigo.errors import InputError
 
-TASK_VERSION = 5
+TASK_VERSION = 6
 
-#: Parameters and their defaults: displacement in Å, temperatures in K, tolerance relative.
-DEFAULTS: dict[str, Any] = {
-    "potential": None,
-    "force_constants": "potential",
-    "supercell": [2, 2, 2],
-    "snapshots": 20,
-    "displacement": 0.03,
-    "meshes": [7, 9, 11, 13],
-    "coarse_mesh": 7,
-    "temperatures": [300.0],
-    "isotopes": True,
-    "boundary": None,
-    "cutoff": None,
-    "beyond_relaxation": True,
-    "tolerance": 0.05,
-    "seed": 0,
-}
+__all__ = ["DEFAULTS", "TASK_VERSION", "check_settings", "compute", "cross_check", "run"]
 
 #: Cost of force constants, in the unit of a mesh: that of 8^6 pairs of wave vectors.
 _FIT_COST = 8.0**6
@@ -109,63 +100,13 @@ def run(job: Job) -> None:
         work.comm.bcast(None)  # partial results are removed when the result is there
 
 
-def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in defaults and check them.
-
-    Args:
-        parameters: any of `DEFAULTS`; displacement in Å, temperatures in K, tolerance dimensionless.
-
-    Raises:
-        InputError: names the parameter and what to do.
-    """
-    unknown = sorted(set(parameters) - set(DEFAULTS))
-    if unknown:
-        raise InputError(
-            f"conductivity.{unknown[0]} is not a parameter of the stage",
-            fix=f"known are {', '.join(DEFAULTS)}",
-        )
-    settings = {**DEFAULTS, **parameters}
-    if settings["force_constants"] not in ("potential", "reference"):
-        raise InputError(
-            f"conductivity.force_constants is '{settings['force_constants']}'",
-            fix="set it to 'potential' or 'reference'",
-        )
-    supercell_matrix(settings["supercell"])
-    check_meshes(settings["meshes"], "conductivity.meshes")
-    check_meshes([settings["coarse_mesh"]], "conductivity.coarse_mesh")
-    if not 0 < settings["displacement"] <= 0.5:
-        raise InputError(
-            f"conductivity.displacement is {settings['displacement']} Å, not a small positive length",
-            fix="set it to 0.03",
-        )
-    if settings["snapshots"] < 1:
-        raise InputError(
-            f"conductivity.snapshots is {settings['snapshots']}, less than 1", fix="set it to 20"
-        )
-    if not settings["temperatures"] or min(settings["temperatures"]) <= 0:
-        raise InputError(
-            f"conductivity.temperatures is {settings['temperatures']}", fix="give temperatures above 0 K"
-        )
-    for name in ("boundary", "cutoff"):
-        if settings[name] is not None and not settings[name] > 0:
-            raise InputError(
-                f"conductivity.{name} is {settings[name]}, and must be positive",
-                fix="leave it out, or set a length",
-            )
-    if not settings["tolerance"] > 0:
-        raise InputError(
-            f"conductivity.tolerance is {settings['tolerance']}, and must be positive", fix="set it to 0.05"
-        )
-    return settings
-
-
 class _Progress:
     """Work done and to do on this rank, in pairs of wave vectors."""
 
     def __init__(self, job: Job | None, settings: Mapping[str, Any], models: int, size: int) -> None:
         self._job = job
         each = _FIT_COST + float(settings["coarse_mesh"]) ** 6
-        meshes = [float(mesh) ** 6 for mesh in settings["meshes"]]
+        meshes = [float(mesh) ** 6 for mesh in expected_meshes(settings)]
         self._total = -(-models // size) * each + sum(meshes) / size
         self._size = size
         self._done = 0.0
@@ -227,12 +168,16 @@ def compute(
     work = work or Work()
     comm = work.comm
     progress = _Progress(job, settings, 1 + len(cells.members), comm.size)
-    constants, coarse = _committee_modes(committee, cells, settings, work, progress, polar)
+    found_settings, mean = _settled(committee, cells, settings, work, polar)
+    settings = settings if found_settings is None else found_settings.settings(settings)
+    constants, coarse = _committee_modes(committee, cells, settings, work, progress, polar, mean)
     check: CrossCheck | str | None = None
     if comm.rank == comm.size - 1 and structure is not None and frames:
         check = cross_check(structure, committee.mean, frames, settings, polar)
     crystal = build_anharmonic(cells.mean, settings["supercell"], comm.bcast(constants), polar=polar)
-    series, kept = mesh_series(crystal, coarse.get(0), settings, replace(work, progress=progress.mesh))
+    series, kept, stopped = mesh_series(
+        crystal, coarse.get(0), settings, replace(work, progress=progress.mesh)
+    )
     beyond = other_methods(crystal, settings) if comm.rank == 0 else ""
     parts = comm.gather((coarse, check), root=0)
     if comm.rank != 0:
@@ -251,8 +196,32 @@ def compute(
         polar=polar,
         symbols=tuple(cells.mean.get_chemical_symbols()),
         calibrated=committee.calibrated,
+        settled=found_settings,
+        stopped=stopped,
         beyond=beyond,
     )
+
+
+def _settled(
+    committee: Committee, cells: RelaxedCells, settings: Mapping[str, Any], work: Work, polar: Polar | None
+) -> tuple[Settled | None, tuple[ForceConstants, Modes] | None]:
+    """Supercells and cut-off, where they are to be found, on every rank; and on rank 0 what was found with them."""
+    if not is_open(settings):
+        return None, None
+    mean: tuple[ForceConstants, Modes] | None = None
+    found: Settled | None = None
+    if work.comm.rank == 0:
+        kept, constants = work.saved.load("settled"), _constants(work.saved.load("constants"))
+        modes = work.saved.load("model-0")
+        if kept is not None and constants is not None and modes is not None:
+            found, mean = Settled.of(kept), (constants, Modes.of(modes))
+        else:
+            found, fitted, coarse = settle(committee.mean, cells.mean, settings, polar)
+            mean = (fitted, coarse)
+            _keep_mean(work.saved, *mean)
+            work.saved.save("settled", found.arrays())
+    wait_for_all(work.comm)
+    return work.comm.bcast(found), mean
 
 
 def _committee_modes(
@@ -262,6 +231,7 @@ def _committee_modes(
     work: Work,
     progress: _Progress,
     polar: Polar | None,
+    known: tuple[ForceConstants, Modes] | None,
 ) -> tuple[ForceConstants | None, dict[int, Modes]]:
     """Coarse modes of this rank's models by index, 0 being the mean's; and the mean's force constants on rank 0."""
     models: list[Model] = [committee.mean, *committee.members]
@@ -275,7 +245,9 @@ def _committee_modes(
             break
         constants = _constants(work.saved.load("constants")) if index == 0 else None
         modes_kept = work.saved.load(f"model-{index}")
-        if modes_kept is not None and (index > 0 or constants is not None):
+        if index == 0 and known is not None:
+            constants, modes[0] = known
+        elif modes_kept is not None and (index > 0 or constants is not None):
             modes[index] = Modes.of(modes_kept)
         else:
             lattice = build_lattice(atoms[index], settings["supercell"])
@@ -285,13 +257,19 @@ def _committee_modes(
             crystal = build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar)
             modes[index] = coarse_modes(crystal, settings)
             if index == 0:
-                assert constants.third is not None
-                work.saved.save("constants", {"second": constants.second, "third": constants.third})
-            work.saved.save(f"model-{index}", modes[index].arrays())
+                _keep_mean(work.saved, constants, modes[0])
+            else:
+                work.saved.save(f"model-{index}", modes[index].arrays())
         mean = constants if index == 0 else mean
         progress.model(int(settings["coarse_mesh"]))
     work.go_on(len(modes) == len(own), "models of the committee are")
     return mean, modes
+
+
+def _keep_mean(saved: Saved, constants: ForceConstants, modes: Modes) -> None:
+    assert constants.third is not None
+    saved.save("constants", {"second": constants.second, "third": constants.third})
+    saved.save("model-0", modes.arrays())
 
 
 def _constants(kept: dict[str, Any] | None) -> ForceConstants | None:

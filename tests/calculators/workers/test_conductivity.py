@@ -21,7 +21,13 @@ from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
 from hashigo.calculators.workers.potential import Committee, Evaluation
 from hashigo.errors import InputError
 
-QUICK = {"meshes": [3, 4, 5], "coarse_mesh": 4, "snapshots": 10, "temperatures": [300.0, 600.0]}
+QUICK = {
+    "meshes": [3, 4, 5],
+    "coarse_mesh": 4,
+    "snapshots": 10,
+    "cutoff": None,
+    "temperatures": [300.0, 600.0],
+}
 
 
 class Scaled:
@@ -98,6 +104,36 @@ def test_frames_of_another_crystal_are_said(tersoff, diamond, tersoff_frames):
     assert "has no forces" in conductivity.cross_check(diamond, tersoff, silent, settings)
 
 
+def test_the_limit_is_written_with_its_own_parts(result, tmp_path):
+    settings = conductivity.check_settings(QUICK)
+    conductivity.write(tmp_path / "c.h5", result, settings, conductivity.TASK_VERSION)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        limit = reader.quantity("lattice_thermal_conductivity_limit")
+        note = reader.note("mesh")
+    assert limit.value == pytest.approx(result.series.extrapolated())
+    assert limit.components["mesh"] == pytest.approx(result.series.limit_error())
+    assert set(limit.components) == {"mesh", "model", "form"}
+    assert limit.members.shape == (2, 2, 3, 3)
+    assert note["extrapolated"] == pytest.approx(np.trace(limit.value, axis1=1, axis2=2) / 3)
+    assert limit.converged is False
+
+
+def test_automatic_meshes_stop_at_the_budget_and_say_so(tersoff, diamond, tmp_path):
+    auto = {"meshes": "auto", "coarse_mesh": 3, "snapshots": "auto", "cutoff": 4.0, "largest_mesh": 8}
+    settings = conductivity.check_settings({**QUICK, **auto, "tolerance": 0.2})
+    found = conductivity.compute(Committee(tersoff), RelaxedCells(diamond), settings)
+    assert found.series.meshes.tolist() == [3, 5, 7]
+    assert found.stopped == "conductivity.budget.largest_mesh is 8"
+    conductivity.write(tmp_path / "c.h5", found, settings, conductivity.TASK_VERSION)
+    with ResultReader(tmp_path / "c.h5") as reader:
+        record = reader.quantity("lattice_thermal_conductivity_limit")
+        assert reader.note("mesh")["stopped"] == found.stopped
+        assert reader.note("mesh")["automatic"] is True
+        assert reader.note("settled")["snapshots"] == found.settled.snapshots >= 20
+    assert record.converged is False
+    assert set(record.components) == {"mesh", "sampling"}
+
+
 def test_modes_of_the_last_three_meshes_are_kept(result, tmp_path):
     settings = conductivity.check_settings(QUICK)
     conductivity.write(tmp_path / "c.h5", result, settings, conductivity.TASK_VERSION)
@@ -122,8 +158,11 @@ def test_result_file(result, tmp_path):
         assert reader.has("modes/coarse/members/1/lifetime")
         assert reader.note("cross_check")["frames"] == 6
         assert "phonons only" in reader.note("scope")["carriers"]
-    assert set(record.components) == {"mesh", "model"}
-    total = np.sqrt(record.components["mesh"] ** 2 + record.components["model"] ** 2)
+    # What potential and reference differ by on the same displacements is the committee's common bias.
+    assert set(record.components) == {"mesh", "model", "form"}
+    bias = np.abs(result.cross_check.potential / result.cross_check.reference - 1)
+    assert record.components["form"] == pytest.approx(np.abs(bias[:, None, None] * record.value))
+    total = np.sqrt(sum(part**2 for part in record.components.values()))
     assert record.standard_uncertainty == pytest.approx(total)
     assert record.converged is mesh["converged"] is False
     assert carried[:, -1] == pytest.approx(np.trace(record.value, axis1=1, axis2=2) / 3)
@@ -278,6 +317,9 @@ def test_an_engine_instead_of_a_potential(diamond, tmp_path):
         ({"temperatures": [0.0]}, "temperatures"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"force_constants": "both"}, "force_constants"),
+        ({"cutoff": -1.0}, "cutoff"),
+        ({"boundary": 0.0}, "boundary"),
+        ({"core_hours": 0.0}, "core_hours"),
     ],
 )
 def test_bad_parameters_are_named(parameters, named):

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.extrapolation import Departure
 from hashigo.calculators.workers.lattice.direct import FAR_APART, BeyondRelaxation
+from hashigo.calculators.workers.lattice.mesh_run import AUTO, SHARES
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries, member_conductivity
 from hashigo.calculators.workers.lattice.polar import Polar, marks, polar_note
+from hashigo.calculators.workers.lattice.settle import Settled
 from hashigo.calculators.workers.lattice.transport import Modes, cumulative
 
 Floats = NDArray[np.float64]
@@ -53,6 +55,8 @@ class Result:
             dimensionless; None where it is not known.
         resampling: which frames were used and how `sampling` was come by; empty for a potential.
         calibrated: whether the committee's spread is.
+        settled: how supercells and cut-off were found; None where they were given.
+        stopped: what ended the series of meshes before its limit was known, in words; "" when nothing did.
         beyond: the direct solution and Wigner transport on the coarse mesh, or why they are not there.
     """
 
@@ -68,6 +72,8 @@ class Result:
     sampling: Floats | None = None
     resampling: str = ""
     calibrated: bool = False
+    settled: Settled | None = None
+    stopped: str = ""
     beyond: BeyondRelaxation | str = "not computed"
 
     @property
@@ -81,28 +87,57 @@ class Result:
             *(("far from the direct solution",) if far else ()),
         )
 
-    def member_values(self) -> Floats | None:
-        """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members."""
+    def member_values(self, value: Floats | None = None) -> Floats | None:
+        """Conductivity by member, shape (n_members, n_temperatures, 3, 3), W/(m K); None without members.
+
+        Args:
+            value: of the mean, shape (n_temperatures, 3, 3), W/(m K); by default on the finest mesh.
+        """
         if not self.members:
             return None
         coarse = np.array([modes.conductivity() for modes in self.members])
-        return member_conductivity(self.series.finest, self.coarse.conductivity(), coarse)
+        value = self.series.finest if value is None else value
+        return member_conductivity(value, self.coarse.conductivity(), coarse)
 
-    def components(self) -> dict[str, Floats]:
+    def relative_parts(self) -> dict[str, Floats]:
+        """Parts of the uncertainty beside mesh and model, relative, each of shape (n_temperatures,), dimensionless.
+
+        "sampling" is of the number of displaced supercells or of frames, "cutoff" of the third order's reach, "form"
+        what the potential differs by from the reference on the reference's own displacements: the bias of the model's
+        form, which its committee shares and so does not see.
+        """
+        parts = {} if self.settled is None else dict(self.settled.errors())
+        if self.sampling is not None:
+            parts["sampling"] = np.abs(self.sampling)
+        if self.source == "potential" and isinstance(self.cross_check, CrossCheck):
+            parts["form"] = np.abs(self.cross_check.potential / self.cross_check.reference - 1)
+        return parts
+
+    def components(self, value: Floats | None = None, mesh: Floats | None = None) -> dict[str, Floats]:
         """Parts of the standard uncertainty, each of shape (n_temperatures, 3, 3), W/(m K).
 
-        Without an estimate of the mesh error there is none: the model's part alone would be taken for the whole.
+        Without an estimate of the mesh error there is none: the others alone would be taken for the whole.
+
+        Args:
+            value: shape (n_temperatures, 3, 3), W/(m K); by default on the finest mesh.
+            mesh: its part of the mesh, shape (n_temperatures, 3, 3), W/(m K); by default the finest mesh's.
         """
-        error = self.series.error()
-        if error is None:
+        value = self.series.finest if value is None else value
+        mesh = self.series.error() if mesh is None else mesh
+        if mesh is None:
             return {}
-        values = self.member_values()
-        parts = {"mesh": error}
+        values = self.member_values(value)
+        parts = {"mesh": mesh}
         if values is not None and len(values) > 1:
             parts["model"] = values.std(axis=0, ddof=1)
-        if self.sampling is not None:
-            parts["sampling"] = np.abs(self.sampling[:, None, None] * self.series.finest)
+        for name, relative in self.relative_parts().items():
+            parts[name] = np.abs(relative[:, None, None] * value)
         return parts
+
+    @property
+    def left(self) -> str:
+        """What did not come within its share of the tolerance beside the mesh, in words; "" when all did."""
+        return "" if self.settled is None else self.settled.left
 
 
 def write(
@@ -131,9 +166,10 @@ def write(
             components=result.components(),
             members=result.member_values(),
             calibrated=result.calibrated,
-            converged=series.converged(float(settings["tolerance"])),
+            converged=series.converged(float(settings["tolerance"])) and not result.left,
             marks=result.marks,
         )
+        _write_limit(writer, result, settings)
         if not isinstance(result.beyond, str):
             _write_methods(writer, result, result.beyond, temperatures, float(settings["tolerance"]))
         writer.array("temperatures", temperatures, units="K")
@@ -148,7 +184,9 @@ def write(
         paths, carried = cumulative(result.fine)
         writer.array("cumulative/mean_free_path", paths, units="nm")
         writer.array("cumulative/kappa", carried, units="W/(m K)")
-        writer.note("mesh", _mesh_note(series, settings))
+        writer.note("mesh", _mesh_note(series, settings, result.stopped))
+        if result.settled is not None:
+            writer.note("settled", _settled_note(result.settled, settings))
         writer.note("cross_check", _cross_check_note(result.cross_check, settings))
         writer.note(
             "scope",
@@ -198,7 +236,7 @@ def _write_methods(
         components=own,
         members=None if votes is None else beyond.conductivity(votes),
         calibrated=result.calibrated,
-        converged=result.series.converged(tolerance),
+        converged=result.series.converged(tolerance) and not result.left,
         marks=marks(result.polar, result.symbols),
     )
     coarse = None if beyond.coarse is None else np.abs(beyond.fine.coherence - beyond.coarse.coherence)
@@ -226,7 +264,37 @@ def _methods_note(beyond: BeyondRelaxation | str) -> dict[str, Any]:
     }
 
 
-def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _write_limit(writer: ResultWriter, result: Result, settings: Mapping[str, Any]) -> None:
+    """The value extrapolated to an infinite mesh, where there are meshes enough."""
+    limit, error = result.series.extrapolated(), result.series.limit_error()
+    if limit is None or error is None:
+        return
+    due = SHARES["mesh"] * float(settings["tolerance"])
+    writer.quantity(
+        "lattice_thermal_conductivity_limit",
+        limit,
+        conditions=[{"temperature": float(t)} for t in settings["temperatures"]],
+        components=result.components(limit, error),
+        members=result.member_values(limit),
+        calibrated=result.calibrated,
+        converged=result.series.limit_converged(due) and not result.left,
+        marks=result.marks,
+    )
+
+
+def _settled_note(settled: Settled, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "what": "displaced supercells and cut-off of the third order, found on the coarse mesh",
+        "snapshots": settled.snapshots,
+        "cutoff_angstrom": settled.cutoff,
+        "steps": settled.steps,
+        "unit": "W/(m K)",
+        "tolerance": {name: share * float(settings["tolerance"]) for name, share in SHARES.items()},
+        "left": settled.left,
+    }
+
+
+def _mesh_note(series: MeshSeries, settings: Mapping[str, Any], stopped: str) -> dict[str, Any]:
     error, limit = series.error(), series.extrapolated()
 
     def isotropic(tensors: Floats | None) -> list[float] | None:
@@ -237,6 +305,9 @@ def _mesh_note(series: MeshSeries, settings: Mapping[str, Any]) -> dict[str, Any
         "meshes": series.meshes.tolist(),
         "kappa": isotropic(series.conductivity),
         "extrapolated": isotropic(limit),
+        "extrapolated_error": isotropic(series.limit_error()),
+        "automatic": settings["meshes"] == AUTO,
+        "stopped": stopped,
         "error": isotropic(error),
         "error_is": method.get(
             len(series.meshes),

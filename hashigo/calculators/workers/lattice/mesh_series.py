@@ -34,15 +34,53 @@ class MeshSeries:
     def extrapolated(self) -> Floats | None:
         """Limit of an infinite mesh: a least-squares line in 1/N through the last three meshes.
 
+        What a mesh misses is the acoustic modes nearer to Γ than its first wave vectors; with lifetimes as ω^-2 the
+        heat they carry goes with the radius of that sphere (Esfarjani, Chen & Stokes, Phys. Rev. B 84, 085204 (2011)).
+
         Returns:
             Shape (n_temperatures, 3, 3), W/(m K); None with fewer than three meshes.
         """
         if len(self.meshes) < 3:
             return None
-        inverse = 1.0 / self.meshes[-3:].astype(float)
-        last = self.conductivity[-3:]
+        return self._line(3)
+
+    def _line(self, count: int) -> Floats:
+        """Limit of a least-squares line in 1/N through the last meshes."""
+        inverse = 1.0 / self.meshes[-count:].astype(float)
+        last = self.conductivity[-count:]
         slope = np.tensordot(inverse - inverse.mean(), last, axes=1) / np.sum((inverse - inverse.mean()) ** 2)
         return np.asarray(last.mean(axis=0) - slope * inverse.mean())
+
+    def limit_error(self) -> Floats | None:
+        """Error of the extrapolated limit: how far lines through two or four meshes lead from it.
+
+        A fifth of the way from the finest mesh to the limit at least, since lines can meet by accident; all of the way
+        where there are three meshes only. For silicon (PBEsol, 100 to 1000 K) the finest of 13, 15, 17 and 19 is 15 to
+        23 % below the limit of the finest meshes known, and the limit is within 1.5 of these errors.
+
+        Returns:
+            Shape (n_temperatures, 3, 3), W/(m K); None with fewer than three meshes.
+        """
+        limit = self.extrapolated()
+        if limit is None:
+            return None
+        way = np.abs(limit - self.finest)
+        if len(self.meshes) == 3:
+            return np.asarray(np.maximum(way, np.abs(limit - self._line(2))))
+        others = [np.abs(limit - self._line(count)) for count in (2, 4)]
+        return np.asarray(np.maximum.reduce([0.2 * way, *others]))
+
+    def limit_converged(self, tolerance: float) -> bool:
+        """Whether the error of the limit's trace, relative to it, is known and within a tolerance.
+
+        Args:
+            tolerance: dimensionless.
+        """
+        limit, error = self.extrapolated(), self.limit_error()
+        if limit is None or error is None:
+            return False
+        relative = np.trace(error, axis1=-2, axis2=-1) / np.trace(limit, axis1=-2, axis2=-1)
+        return bool(np.all(np.abs(relative) <= tolerance))
 
     def error(self) -> Floats | None:
         """Estimated error of the finest mesh: its distance from the limit or from the mesh before, the larger.

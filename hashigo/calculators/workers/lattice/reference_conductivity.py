@@ -14,7 +14,13 @@ from phono3py import Phono3py
 from hashigo.calculators.frames import Frame
 from hashigo.calculators.workers.lattice.conductivity_result import CrossCheck, Result
 from hashigo.calculators.workers.lattice.force_constants import Dataset, ForceConstants
-from hashigo.calculators.workers.lattice.mesh_run import coarse_modes, isotropic, mesh_series, other_methods
+from hashigo.calculators.workers.lattice.mesh_run import (
+    coarse_modes,
+    expected_meshes,
+    isotropic,
+    mesh_series,
+    other_methods,
+)
 from hashigo.calculators.workers.lattice.polar import Polar
 from hashigo.calculators.workers.lattice.reference_frames import Part, ReferenceFit, reference_fit
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
@@ -101,19 +107,14 @@ def from_reference(
         potential = isotropic(_coarse_with(crystal, found.model(model), settings))
         check = CrossCheck(isotropic(coarse), potential, found.frames)
     crystal.fc2, crystal.fc3 = own.second, own.third
-    total = sum(float(mesh) ** 6 for mesh in settings["meshes"])
-    before = {mesh: sum(float(m) ** 6 for m in settings["meshes"] if m < mesh) for mesh in settings["meshes"]}
-    series, kept = mesh_series(
-        crystal,
-        coarse,
-        settings,
-        replace(
-            work,
-            progress=lambda mesh, part: tell(
-                0.1 + 0.89 * (before[mesh] + part * mesh**6) / total, f"conductivity, mesh {mesh}"
-            ),
-        ),
-    )
+    expected = expected_meshes(settings)
+    total = sum(float(mesh) ** 6 for mesh in expected)
+
+    def mesh_progress(mesh: int, part: float) -> None:
+        done = sum(float(one) ** 6 for one in expected if one < mesh) + part * float(mesh) ** 6
+        tell(0.1 + 0.89 * min(1.0, done / total), f"conductivity, mesh {mesh}")
+
+    series, kept, stopped = mesh_series(crystal, coarse, settings, replace(work, progress=mesh_progress))
     beyond = other_methods(crystal, settings) if comm.rank == 0 else ""
     parts = comm.gather((spread, check), root=0)
     if comm.rank != 0:
@@ -129,9 +130,10 @@ def from_reference(
         polar=polar,
         symbols=tuple(structure.get_chemical_symbols()),
         source="reference",
+        stopped=stopped,
+        beyond=beyond,
         sampling=_relative_error(values, scale, coarse) if len(values) else None,
         resampling=f"{found.supercells}; {sentence}",
-        beyond=beyond,
     )
 
 

@@ -31,8 +31,6 @@ FIELDS = ("frequency", "capacity", "width", "velocity", "star")
 FIXED_COST = 4
 #: Time after which finished wave vectors are written, s.
 INTERVAL = 3.0
-#: phono3py takes a boundary's mean free path in µm.
-_MICROMETRE_IN_NM = 1e3
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,6 @@ def mode_properties(
     temperatures: Sequence[float],
     *,
     isotopes: bool = True,
-    boundary: float | None = None,
     work: Work | None = None,
     name: str = "mean",
 ) -> Modes:
@@ -102,7 +99,6 @@ def mode_properties(
         mesh: count of wave vectors along each reciprocal vector.
         temperatures: K, above 0.
         isotopes: whether the natural mix of isotopes scatters.
-        boundary: mean free path between a specimen's boundaries, nm; None where they do not scatter.
         work: how it is shared and kept; by default it is computed at once.
         name: of the crystal, among those whose pieces are kept.
 
@@ -125,7 +121,7 @@ def mode_properties(
     own = left[share(costs[left], work.comm.size)[work.comm.rank]]
 
     def solve(some: Integers) -> dict[int, tuple[Floats, ...]]:
-        return solve_points(crystal, points, some, temperatures, isotopes, boundary)
+        return solve_points(crystal, points, some, temperatures, isotopes)
 
     before = 1 - costs[left].sum() / costs.sum()
     found = _solve_own(
@@ -190,7 +186,6 @@ def solve_points(
     piece: Integers,
     temperatures: Sequence[float],
     isotopes: bool,
-    boundary: float | None = None,
 ) -> dict[int, tuple[Floats, ...]]:
     """`FIELDS` of some grid points, by their index.
 
@@ -200,7 +195,6 @@ def solve_points(
         piece: indices of those to be solved, shape (n,), dimensionless.
         temperatures: K.
         isotopes: whether isotopes scatter.
-        boundary: mean free path between boundaries, nm.
     """
     crystal.run_thermal_conductivity(
         temperatures=list(temperatures), is_isotope=isotopes, grid_points=points[piece], log_level=0
@@ -210,11 +204,6 @@ def solve_points(
     if isotopes:
         width = width + solved.gamma_isotope[0]
     velocity = np.array(solved.group_velocities)
-    if boundary is not None:
-        # Imported here: a module within phono3py, for those who ask for boundaries.
-        from phono3py.conductivity.scattering_solvers import compute_bulk_boundary_scattering
-
-        width = width + compute_bulk_boundary_scattering(velocity, boundary / _MICROMETRE_IN_NM)
     # gv_by_gv is summed over the star, and the grid weights are the numbers of its arms.
     star = solved.gv_by_gv / np.asarray(solved.grid_weights)[:, None, None]
     return {

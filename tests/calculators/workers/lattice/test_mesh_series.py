@@ -69,3 +69,39 @@ def test_meshes_are_sorted_and_checked():
     for bad in ([], [7, 7], [0, 7]):
         with pytest.raises(InputError, match=r"conductivity\.meshes"):
             check_meshes(bad, "conductivity.meshes")
+
+
+def test_error_of_the_limit():
+    line = series([150 - 300 / n for n in (7, 9, 11, 13)], [7, 9, 11, 13])
+    # Lines through two, three and four meshes are one: a fifth of the way is left.
+    assert line.limit_error()[0] == pytest.approx(0.2 * 300 / 13 * np.eye(3))
+    assert line.limit_converged(0.031)
+    assert not line.limit_converged(0.030)
+    three = series([150 - 300 / n for n in (9, 11, 13)], [9, 11, 13])
+    assert three.limit_error()[0] == pytest.approx(300 / 13 * np.eye(3))
+    assert series([100.0, 103.0], [7, 9]).limit_error() is None
+    assert not series([100.0, 103.0], [7, 9]).limit_converged(1e9)
+
+
+#: At 300 K by phono3py, without isotopes: silicon (PBEsol, 111 supercells), and sodium chloride (100 supercells).
+SILICON = {7: 81.30, 9: 106.75, 11: 109.00, 13: 113.52, 15: 117.95, 17: 120.92, 19: 124.41}
+SALT = {7: 8.693, 9: 8.814, 11: 8.490, 13: 8.251, 15: 8.277}
+
+
+def first(known, count):
+    return series(list(known.values())[:count], list(known)[:count])
+
+
+def test_the_limit_of_silicon_is_covered_where_its_meshes_are_not():
+    truth = first(SILICON, 7).extrapolated()[0, 0, 0]
+    assert truth == pytest.approx(148, abs=1)
+    for count in range(4, 7):
+        found = first(SILICON, count)
+        assert found.finest[0, 0, 0] < 0.85 * truth
+        assert abs(found.extrapolated()[0, 0, 0] - truth) < 1.5 * found.limit_error()[0, 0, 0]
+
+
+def test_salt_converges_otherwise_and_its_limit_says_so():
+    found = first(SALT, 5)
+    assert abs(found.extrapolated()[0, 0, 0] - SALT[15]) < found.limit_error()[0, 0, 0]
+    assert not found.limit_converged(0.05)

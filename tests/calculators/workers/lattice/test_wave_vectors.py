@@ -130,10 +130,10 @@ def test_a_damaged_piece_is_computed_again(silicon, modes, solved, tmp_path):
     assert 10 < len(solved) < 20
 
 
-def test_ballistic_limit_of_small_specimens(silicon, modes):
+def test_ballistic_limit_of_small_specimens(modes):
     """κ → Σ c v⊗v/|v| L / V as L → 0; and 1/τ adds |v|/L to every mode (Casimir, Physica 5, 495 (1938))."""
     for length in (10.0, 1e-3):
-        limited = mode_properties(silicon, 5, TEMPERATURES, boundary=length)
+        limited = modes.bounded(length)
         path, speed = limited.mean_free_path(), limited.speed
         assert (path < length * (1 + 1e-9)).all()
         carries = modes.lifetime > 0
