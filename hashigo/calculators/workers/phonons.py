@@ -20,6 +20,7 @@ from hashigo.calculators.workers.extrapolation import departure
 from hashigo.calculators.workers.job import Job, SerialComm
 from hashigo.calculators.workers.lattice.crystal import read_structure
 from hashigo.calculators.workers.lattice.elastic import relax
+from hashigo.calculators.workers.lattice.fit_quality import check_untold, untold_share
 from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
     ForceConstants,
@@ -239,7 +240,7 @@ def own_phonons(
         polar: Born charges of the crystal.
         single: whether properties of single modes are wanted too.
     """
-    lattice, constants = _constants(model, atoms, settings, fit, polar)
+    lattice, constants = _constants(model, atoms, settings, fit, polar, judged=single)
     larger, smaller = (
         _constants(model, relax(model, scaled(atoms, step), cell=False), settings, fit, polar)[0]
         for step in (VOLUME_STEP, -VOLUME_STEP)
@@ -254,9 +255,15 @@ def own_phonons(
 
 
 def _constants(
-    model: Model, atoms: Atoms, settings: Mapping[str, Any], fit: Fit | None, polar: Polar | None
+    model: Model,
+    atoms: Atoms,
+    settings: Mapping[str, Any],
+    fit: Fit | None,
+    polar: Polar | None,
+    *,
+    judged: bool = False,
 ) -> tuple[Phonopy, ForceConstants]:
-    """Lattice with force constants set, from pairs of opposite random displacements."""
+    """Lattice with force constants set, from pairs of opposite random displacements; judged, these may be too large."""
     lattice = build_lattice(atoms, settings["supercell"], polar)
     if fit is None or not fit.serves(lattice):
         fit = Fit(lattice, 2)
@@ -270,6 +277,10 @@ def _constants(
     )
     constants = fit.solve(dataset)
     lattice.force_constants = constants.second
+    if judged:
+        largest = float(np.linalg.norm(dataset.displacements, axis=-1).max())
+        share = untold_share(lattice, constants, dataset)
+        check_untold(share, 2, largest, "make phonons.displacement smaller, to 0.03 Å or less")
     return lattice, constants
 
 
@@ -302,6 +313,7 @@ def reference_routes(
     try:
         found = reference_fit(structure, frames, polar)
         constants = found.second.fit.solve(found.second.dataset)
+        untold = found.second.judge(constants)
     except InputError as error:
         return str(error)
     part = found.second
@@ -316,5 +328,6 @@ def reference_routes(
         left_out=part.dataset.left_out,
         order=part.order,
         residual=part.dataset.residual,
+        untold=untold,
         atoms=len(part.lattice.supercell),
     )

@@ -35,6 +35,7 @@ class ReferenceRoutes:
         residual: largest component of the undisplaced supercell's forces, eV/Å; None when the reference has no such
             frame and nothing was subtracted.
         atoms: count of atoms of the frames' supercell.
+        untold: share of the frames' forces that the force constants do not tell, dimensionless.
     """
 
     symfc: Phonons
@@ -45,6 +46,7 @@ class ReferenceRoutes:
     order: int
     residual: float | None
     atoms: int = 0
+    untold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ def _comparison_note(reference: ReferenceRoutes) -> dict[str, Any]:
         "supercell_atoms": reference.atoms,
         "frames_left_out": len(reference.left_out),
         "order": reference.order,
+        "untold_share": reference.untold,
         "residual_force": reference.residual,
         "residual_force_unit": "eV/Å",
         "residual_subtracted": reference.residual is not None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame
+from hashigo.calculators.workers.lattice.fit_quality import check_untold, untold_share
 from hashigo.calculators.workers.lattice.force_constants import (
     Dataset,
     Fit,
@@ -59,7 +60,7 @@ def frames_supercells(atoms: Atoms, frames: Sequence[Frame]) -> list[Integers]:
             found[tuple(int(entry) for entry in matrix.T.ravel())] += 1
     if not found:
         displaced = [(i, frame) for i, frame in enumerate(frames) if frame.kind == "displaced"]
-        first = f"; frame {displaced[0][0]} has {len(displaced[0][1].symbols)} atoms" if displaced else ""
+        first = f"; {_no_multiple(atoms, *displaced[0])}" if displaced else ""
         raise InputError(
             f"none of the {len(displaced)} displaced reference frames is a supercell of the structure "
             f"({len(atoms)} atoms, edges {', '.join(f'{x:.4f}' for x in atoms.cell.lengths())} Å){first}",
@@ -68,6 +69,20 @@ def frames_supercells(atoms: Atoms, frames: Sequence[Frame]) -> list[Integers]:
     matrices = [np.array(entries, dtype=np.int64).reshape(3, 3) for entries, _ in found.most_common()]
     # Of supercells of one size, that of more frames comes first.
     return sorted(matrices, key=lambda matrix: -round(np.linalg.det(matrix)))
+
+
+def _no_multiple(atoms: Atoms, index: int, frame: Frame) -> str:
+    """Why a frame is no supercell of the structure."""
+    times = frame.cell @ np.linalg.inv(atoms.cell.array)
+    count = len(frame.symbols)
+    if np.abs(np.rint(times) @ atoms.cell.array - frame.cell).max() < CELL_TOLERANCE:
+        expected = round(np.linalg.det(times)) * len(atoms)
+        return f"frame {index} has {count} atoms, and as many repeats of the structure hold {expected}"
+    lengths = np.linalg.norm(frame.cell, axis=1) / atoms.cell.lengths()
+    edges = ", ".join(f"{length:.3f}" for length in lengths)
+    return (
+        f"frame {index} has {count} atoms, and its edges are {edges} times the structure's, no whole multiple"
+    )
 
 
 def frames_dataset(lattice: Phonopy, frames: Sequence[Frame]) -> Dataset:
@@ -171,6 +186,23 @@ class Part:
     fit: Fit
     order: int
 
+    def judge(self, constants: ForceConstants) -> float:
+        """Share of the frames' forces that their force constants do not tell, dimensionless.
+
+        Args:
+            constants: fitted to them.
+
+        Raises:
+            InputError: when it is so large that the displacements are too large for a fit.
+        """
+        if self.order == 2:
+            constants = ForceConstants(constants.second)
+        share = untold_share(self.lattice, constants, self.dataset)
+        largest = float(np.linalg.norm(self.dataset.displacements, axis=-1).max())
+        fix = "give frames of smaller displacements (0.01 to 0.05 Å), or more of them so that third order is fitted"
+        check_untold(share, self.order, largest, fix)
+        return share
+
 
 @dataclass(frozen=True)
 class ReferenceFit:
@@ -214,9 +246,13 @@ class ReferenceFit:
             third: instead of those of third; without effect where they are the same frames.
         """
         found = self.second.fit.solve(second or self.second.dataset)
+        if second is None:
+            self.second.judge(found)
         if self.third is None or self.third is self.second:
             return found
         apart = self.third.fit.solve(third or self.third.dataset)
+        if third is None:
+            self.third.judge(apart)
         return ForceConstants(found.second, apart.third)
 
     def model(self, model: Model) -> ForceConstants:

@@ -168,3 +168,22 @@ def test_a_cell_too_small_for_the_third_order_gives_the_second():
     assert found.second.order == 2
     with pytest.raises(InputError, match="supercell of 8 atoms leaves no force constants of order 3"):
         Fit(build_lattice(salt, [1, 1, 1]), 3)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "atoms", "reason"),
+    [
+        (
+            (2, 2, 1),
+            12,
+            r"frame 0 has 12 atoms, and its edges are 2\.000, 2\.000, 1\.500 times .* no whole multiple",
+        ),
+        ((2, 2, 2), 63, "frame 0 has 63 atoms, and as many repeats of the structure hold 64"),
+    ],
+)
+def test_a_frame_that_is_no_multiple_of_the_cell_is_named(diamond, repeats, atoms, reason):
+    whole = diamond.repeat(repeats)
+    cell = whole.cell.array * ([1, 1, 1.5] if atoms == 12 else [1, 1, 1])
+    frame = Frame(cell=cell, positions=whole.positions[:atoms], symbols=("Si",) * atoms, kind="displaced")
+    with pytest.raises(InputError, match=reason):
+        frames_supercells(diamond, [frame])
