@@ -103,6 +103,7 @@ class Ladder:
         self._run(training, "training", {**self.model, "seed": seed}, frames="frames.h5")
         self._run(elasticity, "elasticity", {}, potential="training.h5")
         settings = {"meshes": [self.mesh], "coarse_mesh": self.mesh, "temperatures": [300.0], "snapshots": 12}
+        settings["cutoff"] = None
         files = {"potential": "training.h5", "elasticity": "elasticity.h5"}
         self._run(conductivity, "conductivity", settings, **files)
 
@@ -168,7 +169,9 @@ def by_symfc(atoms: Atoms, snapshots: int, seed: int, mesh: int, *, paired: bool
 
 
 def _kappa(atoms: Atoms, constants: ForceConstants, mesh: int) -> float:
-    settings = conductivity.check_settings({"coarse_mesh": mesh, "meshes": [mesh], "temperatures": [300.0]})
+    settings = conductivity.check_settings(
+        {"coarse_mesh": mesh, "meshes": [mesh], "temperatures": [300.0], "snapshots": 20, "cutoff": None}
+    )
     return float(isotropic(coarse_modes(build_anharmonic(atoms, [2, 2, 2], constants), settings))[0])
 
 

@@ -45,6 +45,8 @@ def main(study_path: Path, folder: Path) -> None:
         "frames": frames,
         **{k: files[k] for k in ("potential", "elasticity")},
     }
+    conduct = dict(content["conductivity"])
+    conduct |= conduct.pop("budget")
     tasks: list[tuple[str, dict[str, Any], dict[str, Path], Path, bool]] = [
         ("training", content["potential"] | seed, {"frames": frames}, files["potential"], False),
         (
@@ -53,7 +55,7 @@ def main(study_path: Path, folder: Path) -> None:
             files["elasticity"], True,
         ),
         ("phonons", content["phonons"] | seed, everything, files["phonons"], True),
-        ("conductivity", content["conductivity"] | seed, everything, files["conductivity"], True),
+        ("conductivity", conduct | seed, everything, files["conductivity"], True),
         (
             "handover",
             {key: content["mesoscale"][key] for key in ("temperatures", "electronic")},
