@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
-from scipy.constants import R, angstrom, atomic_mass, h, hbar, k
+from phonopy.physical_units import get_physical_units
+from scipy.constants import R, angstrom, atomic_mass, h, hbar, k, physical_constants
 
 from hashigo.calculators.workers.lattice.displacements import (
     by_conventional_atom,
@@ -127,3 +128,14 @@ def test_atoms_of_the_conventional_cell_know_theirs_of_the_primitive(silicon, di
     primitive = silicon[0].primitive
     steps = (diamond.positions - primitive.positions[images]) @ np.linalg.inv(primitive.cell)
     assert np.abs(steps - np.rint(steps)).max() < 1e-6
+
+
+def test_phonopys_units_are_codatas():
+    # Its constants are of an earlier adjustment: 1.2e-7 apart.
+    units = get_physical_units()
+    force_constant = physical_constants["electron volt"][0] / angstrom**2
+    assert units.DefaultToTHz == pytest.approx(
+        1e-12 * np.sqrt(force_constant / atomic_mass) / (2 * np.pi), rel=1e-6
+    )
+    assert pytest.approx(1e12 * h / physical_constants["electron volt"][0], rel=1e-6) == units.THzToEv
+    assert units.EvTokJmol == pytest.approx(1e-3 * R / k * physical_constants["electron volt"][0], rel=1e-6)
