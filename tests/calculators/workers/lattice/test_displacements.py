@@ -13,6 +13,7 @@ from hashigo.calculators.workers.lattice.displacements import (
     displacements,
     mean_squares,
     meshes_of,
+    symmetrised,
 )
 from hashigo.calculators.workers.lattice.force_constants import (
     Fit,
@@ -139,3 +140,13 @@ def test_phonopys_units_are_codatas():
     )
     assert pytest.approx(1e12 * h / physical_constants["electron volt"][0], rel=1e-6) == units.THzToEv
     assert units.EvTokJmol == pytest.approx(1e-3 * R / k * physical_constants["electron volt"][0], rel=1e-6)
+
+
+def test_tensors_have_the_symmetry_of_their_sites(silicon):
+    """A cubic site's tensor is isotropic, whatever went into the average."""
+    lattice = silicon[0]
+    skew = np.random.default_rng(0).normal(size=(1, 2, 3, 3))
+    skew = skew + skew.swapaxes(-1, -2)
+    found = symmetrised(lattice, skew)
+    mean = np.trace(skew, axis1=-2, axis2=-1).mean() / 3
+    assert found[0] == pytest.approx(np.tile(mean * np.eye(3), (2, 1, 1)), abs=1e-9)
