@@ -21,13 +21,14 @@ from hashigo.study.structures import (
     structure_content,
     structure_from_content,
 )
+from hashigo.workflows.inputs import prepare
 
 
 def main(study_path: Path, folder: Path) -> None:
     """Run every worker task of the study on the frames that it names."""
     comm = world()
     study = load_study(study_path)
-    content = study.model_dump(mode="json")
+    content = prepare(study).content
     frames = study.path(study.reference.data)
     # Every rank reads: under MPI, ASE's reader is a collective call.
     crystal = standardise(read_structure_file(study.path(study.structure.file)))
@@ -40,6 +41,9 @@ def main(study_path: Path, folder: Path) -> None:
         for name in ("potential", "elasticity", "phonons", "conductivity", "handover")
     }
     seed = {"seed": study.seed}
+    # Keys that the stage reads, and not the worker.
+    chosen = ("model", "settings", "search")
+    potential = {key: value for key, value in content["potential"].items() if key not in chosen}
     everything = {
         "structure": folder / "cell.json",
         "frames": frames,
@@ -48,7 +52,7 @@ def main(study_path: Path, folder: Path) -> None:
     conduct = dict(content["conductivity"])
     conduct |= conduct.pop("budget")
     tasks: list[tuple[str, dict[str, Any], dict[str, Path], Path, bool]] = [
-        ("training", content["potential"] | seed, {"frames": frames}, files["potential"], False),
+        ("training", potential | seed, {"frames": frames}, files["potential"], False),
         (
             "elasticity", content["elasticity"],
             {"structure": folder / "structure.json", "frames": frames, "potential": files["potential"]},
