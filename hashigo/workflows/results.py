@@ -240,15 +240,17 @@ _ROOM = 300.0
 
 def table_lines(rows: list[ResultRow]) -> list[TableLine]:
     """The table for people: distinct components of tensors, and of a series over temperature the row nearest 300 K."""
-    nearest: dict[str, float] = {}
+    nearest: dict[tuple[str, str], float] = {}
     for row in rows:
         if "temperature" in row.conditions:
-            known = nearest.get(row.quantity, np.inf)
-            nearest[row.quantity] = min(known, row.conditions["temperature"], key=lambda t: abs(t - _ROOM))
+            # A quantity of one stage may be at 0 K alone, and a series in another's.
+            series = row.stage, row.quantity
+            known = nearest.get(series, np.inf)
+            nearest[series] = min(known, row.conditions["temperature"], key=lambda t: abs(t - _ROOM))
     return [
         line
         for row in rows
-        if row.conditions.get("temperature") == nearest.get(row.quantity)
+        if row.conditions.get("temperature") == nearest.get((row.stage, row.quantity))
         for line in _lines(row)
     ]
 

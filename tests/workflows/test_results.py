@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,15 @@ def test_the_table_shows_distinct_components_and_marks(rows):
     assert lines["C_11"].marks == ("spread uncalibrated",)
     assert lines["κ_xx (300 K)"].marks == ("not converged",)
     assert lines["κ_xx (300 K)"].uncertainty is None
+
+
+def test_a_quantity_of_two_stages_is_shown_of_both(rows):
+    still = next(row for row in rows if row.quantity == "stiffness")
+    hot = [
+        replace(still, stage="thermoelasticity", conditions={"temperature": t}) for t in (100.0, 310.0, 900.0)
+    ]
+    labels = [line.label for line in table_lines([still, *hot])]
+    assert labels == ["C_11", "C_12", "C_44", "C_11 (310 K)", "C_12 (310 K)", "C_44 (310 K)"]
 
 
 def test_numbers_of_a_potential_that_was_not_trained_are_marked_so():
