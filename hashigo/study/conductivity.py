@@ -32,10 +32,10 @@ class MeshBudget(Section):
 class Conductivity(Section):
     """Lattice thermal conductivity by the relaxation-time approximation; what is auto is found to the tolerance."""
 
-    force_constants: Literal["potential", "reference"] = Field(
+    force_constants: Literal["potential", "reference", "sscha"] = Field(
         "potential",
-        description="Where the value's force constants are from: the mean potential at its own relaxed cell, or the "
-        "reference's frames at their cell.",
+        description="Where the value's force constants are from: the mean potential at its own relaxed cell, the "
+        "reference's frames at their cell, or of second order the stage sscha at its (one) temperature.",
     )
     supercell: Supercell = Field(IMAGE_DISTANCE, description=SUPERCELL)
     snapshots: Auto | Count = Field(

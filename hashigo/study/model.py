@@ -344,6 +344,22 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _renormalised(self) -> Study:
+        if self.conductivity.force_constants != "sscha":
+            return self
+        if self.sscha is None:
+            raise ValueError(
+                "conductivity.force_constants is sscha, and there is no section of it; add 'sscha: {}'"
+            )
+        wanted = self.conductivity.temperatures
+        if len(wanted) != 1 or wanted[0] not in self.sscha.temperatures:
+            raise ValueError(
+                "conductivity.temperatures must be one of sscha.temperatures: renormalised force constants are those "
+                "of one temperature"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _temperatures_agree(self) -> Study:
         missing = [t for t in self.mesoscale.temperatures if t not in self.conductivity.temperatures]
         if missing:

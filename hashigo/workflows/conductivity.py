@@ -22,8 +22,8 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needs(study: Mapping[str, Any]) -> str:
-    source = (
-        " from the reference's frames" if study["conductivity"].get("force_constants") == "reference" else ""
+    source = {"reference": " from the reference's frames", "sscha": " from renormalised force constants"}.get(
+        study["conductivity"].get("force_constants"), ""
     )
     cell = f", supercell {study['conductivity']['supercell']}"
     meshes = study["conductivity"]["meshes"]
@@ -48,4 +48,5 @@ STAGE = Stage(
     task="conductivity",
     needs=_needs,
     gates=("phonons",),  # an unstable crystal has no conductivity
+    optional={"sscha": "sscha"},
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from hashigo.calculators.frames import Frame, read_frames, read_header
@@ -42,6 +43,7 @@ from hashigo.calculators.workers.lattice.polar import Polar, read_polar
 from hashigo.calculators.workers.lattice.reference_conductivity import from_reference, reference_crystal
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
+from hashigo.calculators.workers.lattice.renormalised import read_renormalised
 from hashigo.calculators.workers.lattice.settle import Settled, is_open, settle
 from hashigo.calculators.workers.lattice.transport import Modes, build_anharmonic
 from hashigo.calculators.workers.lattice.wave_vectors import Work
@@ -52,6 +54,8 @@ from hashigo.calculators.workers.stopping import Stop
 from hashigo.errors import InputError
 
 TASK_VERSION = 6
+
+Floats = NDArray[np.float64]
 
 __all__ = ["DEFAULTS", "TASK_VERSION", "check_settings", "compute", "cross_check", "run"]
 
@@ -90,14 +94,27 @@ def run(job: Job) -> None:
                 lambda done, text: job.progress(done, 1.0, text),
             )  # fmt: skip
         else:
-            result = compute(committee, cells, settings, structure, frames, work, polar, job)
+            second = _renormalised(job, settings)
+            result = compute(committee, cells, settings, structure, frames, work, polar, job, second)
         if result is not None:
             outside = None
-            if settings["force_constants"] == "potential":
+            if settings["force_constants"] != "reference":
                 moved = first_snapshots(cells.mean, settings)
                 outside = departure(job.inputs, committee, moved, "the displaced supercell")
             write(job.output, result, settings, TASK_VERSION, outside)
         work.comm.bcast(None)  # partial results are removed when the result is there
+
+
+def _renormalised(job: Job, settings: Mapping[str, Any]) -> Floats | None:
+    """Second-order force constants of the stage "sscha", where the study wants them."""
+    if settings["force_constants"] != "sscha":
+        return None
+    if "sscha" not in job.inputs:
+        raise InputError(
+            "conductivity.force_constants is 'sscha', but there are no renormalised force constants",
+            fix="give the study a section sscha",
+        )
+    return read_renormalised(job.inputs["sscha"], float(settings["temperatures"][0]), settings["supercell"])
 
 
 class _Progress:
@@ -142,6 +159,7 @@ def compute(
     work: Work | None = None,
     polar: Polar | None = None,
     job: Job | None = None,
+    second: Floats | None = None,
 ) -> Result | None:
     """Conductivity by the mean potential, by every member, and from the reference's frames.
 
@@ -156,6 +174,8 @@ def compute(
         work: how it is shared and kept; by default serial and nowhere.
         polar: Born charges of the reference's cell, taken for every cell; None where they are not known.
         job: is told the progress.
+        second: force constants of second order that replace those of every model, compact, shape
+            (n_primitive, n_supercell, 3, 3), eV/Å^2; the committee's spread is then that of the third order alone.
 
     Returns:
         The result on rank 0, None on the others.
@@ -170,7 +190,9 @@ def compute(
     progress = _Progress(job, settings, 1 + len(cells.members), comm.size)
     found_settings, mean = _settled(committee, cells, settings, work, polar)
     settings = settings if found_settings is None else found_settings.settings(settings)
-    constants, coarse = _committee_modes(committee, cells, settings, work, progress, polar, mean)
+    if second is not None:
+        mean = None  # of the harmonic force constants
+    constants, coarse = _committee_modes(committee, cells, settings, work, progress, polar, mean, second)
     check: CrossCheck | str | None = None
     if comm.rank == comm.size - 1 and structure is not None and frames:
         check = cross_check(structure, committee.mean, frames, settings, polar)
@@ -196,6 +218,7 @@ def compute(
         polar=polar,
         symbols=tuple(cells.mean.get_chemical_symbols()),
         calibrated=committee.calibrated,
+        source="potential" if second is None else "sscha",
         settled=found_settings,
         stopped=stopped,
         beyond=beyond,
@@ -232,6 +255,7 @@ def _committee_modes(
     progress: _Progress,
     polar: Polar | None,
     known: tuple[ForceConstants, Modes] | None,
+    second: Floats | None,
 ) -> tuple[ForceConstants | None, dict[int, Modes]]:
     """Coarse modes of this rank's models by index, 0 being the mean's; and the mean's force constants on rank 0."""
     models: list[Model] = [committee.mean, *committee.members]
@@ -243,8 +267,10 @@ def _committee_modes(
     for index in own:
         if work.reason():
             break
-        constants = _constants(work.saved.load("constants")) if index == 0 else None
-        modes_kept = work.saved.load(f"model-{index}")
+        # What is kept of the mean model may be harmonic.
+        own_second = second is not None and index == 0
+        constants = _constants(work.saved.load("constants")) if index == 0 and not own_second else None
+        modes_kept = None if own_second else work.saved.load(f"model-{index}")
         if index == 0 and known is not None:
             constants, modes[0] = known
         elif modes_kept is not None and (index > 0 or constants is not None):
@@ -254,11 +280,13 @@ def _committee_modes(
             if fit is None or not fit.serves(lattice):
                 fit = Fit(lattice, 3, settings["cutoff"])
             constants = fit.solve(_snapshots(models[index], lattice, settings))
+            if second is not None:
+                constants = ForceConstants(second, constants.third)
             crystal = build_anharmonic(atoms[index], settings["supercell"], constants, polar=polar)
             modes[index] = coarse_modes(crystal, settings)
-            if index == 0:
+            if index == 0 and second is None:
                 _keep_mean(work.saved, constants, modes[0])
-            else:
+            elif index > 0:
                 work.saved.save(f"model-{index}", modes[index].arrays())
         mean = constants if index == 0 else mean
         progress.model(int(settings["coarse_mesh"]))

@@ -15,6 +15,7 @@ from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers import conductivity
 from hashigo.calculators.workers.homogenization.boundary import limited_conductivity, read_modes
 from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, random_dataset
 from hashigo.calculators.workers.lattice.mesh_run import isotropic
 from hashigo.calculators.workers.lattice.reference_conductivity import from_reference
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
@@ -362,3 +363,25 @@ def test_the_reference_route_needs_frames(diamond, tmp_path):
     parameters = {**QUICK, "force_constants": "reference", "potential": {"engine": "tersoff"}}
     with pytest.raises(InputError, match="there are no reference frames"):
         conductivity.run(Job("conductivity", parameters, {"elasticity": elasticity}, tmp_path / "c.h5"))
+
+
+def test_renormalised_force_constants_take_the_place_of_the_second_order(tersoff, diamond, tmp_path):
+    """With the harmonic ones in their place nothing changes; with stiffer ones the frequencies follow."""
+    settings = conductivity.check_settings(
+        {**QUICK, "supercell": [1, 1, 1], "temperatures": [300.0], "cutoff": None, "force_constants": "sscha"}
+    )
+    committee, cells = Committee(tersoff, ()), RelaxedCells(diamond)
+    lattice = build_lattice(diamond, (1, 1, 1))
+    dataset = random_dataset(tersoff, lattice, QUICK["snapshots"], 0.03, 0, paired=True)
+    second = Fit(lattice, 3).solve(dataset).second
+    same = conductivity.compute(committee, cells, settings, second=second)
+    plain = conductivity.compute(committee, cells, {**settings, "force_constants": "potential"})
+    stiff = conductivity.compute(committee, cells, settings, second=1.21 * second)
+    assert same.series.finest == pytest.approx(plain.series.finest, rel=1e-6)
+    assert stiff.fine.frequency[6:] == pytest.approx(1.1 * same.fine.frequency[6:], rel=1e-6)
+    assert (same.source, plain.source) == ("sscha", "potential")
+
+
+def test_renormalised_force_constants_are_those_of_one_temperature():
+    with pytest.raises(InputError, match="those of one temperature"):
+        conductivity.check_settings({"force_constants": "sscha", "temperatures": [300.0, 600.0]})

@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers import sscha
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells
+from hashigo.calculators.workers.lattice.renormalised import read_renormalised
 from hashigo.calculators.workers.potential import Committee, Evaluation
 from hashigo.errors import InputError
 
@@ -83,6 +84,16 @@ def test_a_double_well_is_stable_where_it_is_hot(crystal, tmp_path):
     with ResultReader(tmp_path / "r.h5") as reader:
         assert reader.note("gate")["passed"]
         assert reader.array("600K/force_constants").shape == (1, 8, 3, 3)
+        free = reader.quantity("sscha_free_energy")
+    kept = read_renormalised(tmp_path / "r.h5", 600.0, [2, 2, 2])
+    assert kept == pytest.approx(found[0].constants.second)
+    for temperature, supercell, sentence in (
+        (300.0, [2, 2, 2], "no renormalised force constants at 300 K"),
+        (600.0, [3, 3, 3], "those of a supercell"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_renormalised(tmp_path / "r.h5", temperature, supercell)
+    with ResultReader(tmp_path / "r.h5") as reader:
         free = reader.quantity("sscha_free_energy")
         assert free.components["sampling"][0] > 0
     # Equal members have the mean's own frequencies.

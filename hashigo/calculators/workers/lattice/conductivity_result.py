@@ -22,6 +22,13 @@ from hashigo.calculators.workers.lattice.transport import Modes, cumulative
 Floats = NDArray[np.float64]
 
 
+#: Where the committee's spread comes in.
+_COMMITTEE = {
+    "potential": "committee of potentials",
+    "sscha": "committee of potentials, third order only: the second is renormalised, the same for all",
+}
+
+
 @dataclass(frozen=True)
 class CrossCheck:
     """Conductivity from the reference's own frames, beside the potential's on the same cell and displacements.
@@ -50,7 +57,7 @@ class Result:
         cross_check: from the reference's frames, or why there is none.
         polar: Born charges; None where they are not known.
         symbols: chemical symbols of the crystal's atoms.
-        source: whose force constants the value is from, "potential" or "reference".
+        source: whose force constants the value is from, "potential", "reference" or "sscha".
         sampling: standard error of the reference's finite number of frames, relative, shape (n_temperatures,),
             dimensionless; None where it is not known.
         resampling: which frames were used and how `sampling` was come by; empty for a potential.
@@ -109,7 +116,7 @@ class Result:
         parts = {} if self.settled is None else dict(self.settled.errors())
         if self.sampling is not None:
             parts["sampling"] = np.abs(self.sampling)
-        if self.source == "potential" and isinstance(self.cross_check, CrossCheck):
+        if self.source != "reference" and isinstance(self.cross_check, CrossCheck):
             parts["form"] = np.abs(self.cross_check.potential / self.cross_check.reference - 1)
         return parts
 
@@ -205,7 +212,7 @@ def write(
             outside.write(writer)
         writer.note(
             "force_constants",
-            {"source": result.source, "sampling": result.resampling or "committee of potentials"},
+            {"source": result.source, "sampling": result.resampling or _COMMITTEE[result.source]},
         )
 
 

@@ -48,10 +48,16 @@ def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
             fix=f"known are {', '.join(DEFAULTS)}",
         )
     settings = {**DEFAULTS, **parameters}
-    if settings["force_constants"] not in ("potential", "reference"):
+    if settings["force_constants"] not in ("potential", "reference", "sscha"):
         raise InputError(
             f"conductivity.force_constants is '{settings['force_constants']}'",
-            fix="set it to 'potential' or 'reference'",
+            fix="set it to 'potential', 'reference' or 'sscha'",
+        )
+    if settings["force_constants"] == "sscha" and len(settings["temperatures"]) != 1:
+        raise InputError(
+            f"conductivity.temperatures is {settings['temperatures']}: renormalised force constants are those of one "
+            "temperature",
+            fix="give one temperature of the section sscha",
         )
     supercell_matrix(settings["supercell"])
     if settings["meshes"] != AUTO:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ from phonopy import Phonopy
 from phonopy.sscha.core import MLPSSCHA
 from phonopy.structure.atoms import PhonopyAtoms
 
+from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.lattice.force_constants import ForceConstants
 from hashigo.calculators.workers.lattice.harmonic import commensurate_qpoints, frequencies
 from hashigo.calculators.workers.potential import Model
+from hashigo.errors import InputError
 
 Floats = NDArray[np.float64]
 
@@ -194,3 +197,34 @@ def _members(
         )
         votes.append(frequencies(lattice, ForceConstants(_compact(run)), qpoints))
     return again, np.array(votes).reshape((len(votes), *again.shape))
+
+
+def read_renormalised(path: Path, temperature: float, supercell: Sequence[int]) -> Floats:
+    """Force constants that a result of the task "sscha" holds for a temperature.
+
+    Args:
+        path: the result file.
+        temperature: K.
+        supercell: repeats they must belong to, shape (3,), count.
+
+    Returns:
+        Compact, shape (n_primitive, n_supercell, 3, 3), eV/Å^2.
+
+    Raises:
+        InputError: when it has none at this temperature or of this supercell.
+    """
+    with ResultReader(path) as reader:
+        own = list(reader.note("sscha")["supercell"])
+        if own != [int(n) for n in supercell]:
+            raise InputError(
+                f"the renormalised force constants are those of a supercell {own}, the conductivity's is "
+                f"{list(supercell)}",
+                fix="give sscha.supercell and conductivity.supercell the same value",
+            )
+        name = f"{temperature:g}K/force_constants"
+        if not reader.has(name):
+            raise InputError(
+                f"there are no renormalised force constants at {temperature:g} K",
+                fix="add the temperature to sscha.temperatures",
+            )
+        return np.asarray(reader.array(name), dtype=np.float64)
