@@ -101,7 +101,7 @@ def thermal_cases() -> list[Case]:
 def magnesia_cases() -> list[Case]:
     """The polar crystal."""
     return compare(
-        "magnesium oxide, LDA", run_rows(ROOT / "examples" / "mgo" / "thermal.yaml"), values.MAGNESIA
+        "magnesium oxide, LDA", run_rows(ROOT / "examples" / "mgo" / "stored.yaml"), values.MAGNESIA
     )
 
 
