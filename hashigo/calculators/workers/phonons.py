@@ -39,7 +39,7 @@ from hashigo.calculators.workers.lattice.harmonic import (
 from hashigo.calculators.workers.lattice.mode_result import Detail, ModeResult, Thermal, detail, thermal
 from hashigo.calculators.workers.lattice.modes import VOLUME_STEP, Volumes, scaled
 from hashigo.calculators.workers.lattice.phonon_result import ReferenceRoutes, Result, write
-from hashigo.calculators.workers.lattice.polar import Polar, read_polar
+from hashigo.calculators.workers.lattice.polar import Polar, marks, read_polar
 from hashigo.calculators.workers.lattice.reference_frames import reference_fit
 from hashigo.calculators.workers.lattice.relaxed import RelaxedCells, read_relaxed
 from hashigo.calculators.workers.lattice.unstable import ImaginaryMode, Stable, follow, imaginary_mode
@@ -190,6 +190,7 @@ def compute(
         mean=found[0][1],
         members=[own for _, own, _ in members],
         marks=cells.marks,
+        polar_marks=marks(polar, structure.get_chemical_symbols()),
     )
     mode = stable = None
     if not found[0][0].gate.passed:

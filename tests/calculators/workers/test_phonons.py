@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 from hashigo.calculators.frames import write_frames
 from hashigo.calculators.results import ResultReader, ResultWriter
@@ -241,3 +243,35 @@ def test_a_committee_of_another_size_is_refused(tersoff, diamond):
         phonons.compute(
             diamond, Committee(tersoff, (tersoff,)), RelaxedCells(diamond), [], phonons.check_settings(QUICK)
         )
+
+
+def test_numbers_of_a_compound_without_charges_say_so(tmp_path):
+    salt = bulk("NaCl", "rocksalt", 5.6, cubic=True)
+    settings = phonons.check_settings({**QUICK, "mode_mesh": 3, "mesh": 3, "supercell": [1, 1, 1]})
+    found = phonons.compute(salt, Committee(Harmonic(salt)), RelaxedCells(salt), [], settings)
+    phonons.write(tmp_path / "p.h5", found, phonons.TASK_VERSION)
+    with ResultReader(tmp_path / "p.h5") as reader:
+        assert reader.note("polar")["missing"]
+        for name in reader.quantities():
+            assert "without LO–TO splitting" in reader.quantity(name).marks, name
+        assert reader.quantity("mean_square_displacement").conditions[0]["atomic_number"] == 11.0
+
+
+class Harmonic:
+    """Scalar springs between nearest neighbours of a salt, which follow the cell."""
+
+    elements = ("Na", "Cl")
+
+    def __init__(self, cell):
+        self.edge = cell.cell.lengths()[0]
+
+    def evaluate(self, structures):
+        return [self._one(atoms) for atoms in structures]
+
+    def _one(self, atoms):
+        half = (8 * atoms.get_volume() / len(atoms)) ** (1 / 3) / 2
+        first, vectors = neighbor_list("iD", atoms, 1.2 * half)
+        stretch = vectors - half * np.rint(vectors / half)
+        forces = np.zeros((len(atoms), 3))
+        np.add.at(forces, first, 3.0 * (self.edge / 2 / half) ** 6 * stretch)
+        return Evaluation(0.0, forces, np.zeros(6))

@@ -91,6 +91,7 @@ class ModeResult:
         mean: of the mean potential.
         members: of each member, in their order.
         marks: what the reader must know of numbers that a change of volume enters.
+        polar_marks: what the reader must know of every number, of Born charges.
     """
 
     temperatures: Floats
@@ -99,6 +100,7 @@ class ModeResult:
     mean: Thermal
     members: list[Thermal] = field(default_factory=list)
     marks: tuple[str, ...] = ()
+    polar_marks: tuple[str, ...] = ()
 
 
 def thermal(
@@ -206,7 +208,7 @@ def _write_gruneisen(writer: ResultWriter, result: ModeResult, calibrated: bool)
         members=members if len(members) else None,
         components=parts,
         calibrated=calibrated,
-        marks=result.marks,
+        marks=(*result.marks, *result.polar_marks),
     )
 
 
@@ -265,5 +267,5 @@ def _write_mean_squares(writer: ResultWriter, result: ModeResult, calibrated: bo
         members=members if len(members) else None,
         components=parts,
         calibrated=calibrated,
-        marks=(f"{left:.2%} of the modes left out",) if left > 0 else (),
+        marks=(*result.polar_marks, *((f"{left:.2%} of the modes left out",) if left > 0 else ())),
     )
