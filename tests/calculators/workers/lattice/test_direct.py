@@ -4,7 +4,8 @@ import pytest
 from hashigo.calculators.workers.lattice import direct
 from hashigo.calculators.workers.lattice.direct import BeyondRelaxation, beyond_relaxation, collision_bytes
 from hashigo.calculators.workers.lattice.force_constants import Fit, build_lattice, random_dataset
-from hashigo.calculators.workers.lattice.transport import build_anharmonic, mode_properties
+from hashigo.calculators.workers.lattice.transport import build_anharmonic
+from hashigo.calculators.workers.lattice.wave_vectors import mode_properties
 
 TEMPERATURES = [300.0, 1000.0]
 
