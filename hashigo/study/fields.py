@@ -45,8 +45,8 @@ def _way(value: Any) -> str:
 Supercell = Annotated[
     Annotated[Repeats, Tag("repeats")] | Annotated[_Distance, Tag("distance")], Discriminator(_way)
 ]
-#: A default of as much, Å: two cells of silicon.
-IMAGE_DISTANCE = 10.0
+#: A default of as much, Å: two cells of silicon, or of magnesium oxide.
+IMAGE_DISTANCE = 8.0
 SUPERCELL = "Repeats of the conventional cell, or the least distance of an atom to its own image, Å."
 
 
