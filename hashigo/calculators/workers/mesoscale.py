@@ -15,6 +15,7 @@ from hashigo.calculators.workers.homogenization import output
 from hashigo.calculators.workers.homogenization.bounds import FIX, GATE, Margin, violated_bound
 from hashigo.calculators.workers.homogenization.ensemble import (
     ELASTIC_COST,
+    MEMBER_COST,
     Ensemble,
     Tick,
     elastic_ensemble,
@@ -35,7 +36,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
-TASK_VERSION = 4
+TASK_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -169,11 +170,12 @@ def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | No
 def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conduction | None) -> Tick:
     """Adds up the cost of solved problems and tells it."""
     members = 0 if crystal.members is None else len(crystal.members)
-    total = ELASTIC_COST * (settings.realisations + members) * len(crystal.stiffness)
+    total = ELASTIC_COST * (1 + MEMBER_COST * members) * len(crystal.stiffness)
     if conduction is not None:
         conditions = len(conduction.indices) * len(settings.grain_sizes)
         conditions *= 1 if conduction.electronic is None else 2
-        total += conditions * (settings.realisations + len(conduction.models.members))
+        total += conditions * (1 + MEMBER_COST * len(conduction.models.members))
+    total *= settings.realisations
     done = 0.0
 
     def tick(cost: float, text: str) -> None:
@@ -261,7 +263,7 @@ def _write_sample(
             "seed": settings.seed,
             "grain_size": "arithmetic mean of the sphere-equivalent diameters",
             "texture": "uniformly random",
-            "members": "committee members were homogenised on realisation 1 only",
+            "members": "every committee member was homogenised on every realisation",
         },
     )
     writer.note(

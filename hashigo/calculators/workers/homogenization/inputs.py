@@ -9,7 +9,7 @@ import numpy as np
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.boundary import ModeSet, median_mean_free_path, read_modes
-from hashigo.calculators.workers.homogenization.ensemble import MeshModes, PhononModels
+from hashigo.calculators.workers.homogenization.phonons import MeshModes, PhononModels
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
 

@@ -34,11 +34,13 @@ def uncertainty_components(realisations: Floats, members: Floats | None) -> dict
 
     Args:
         realisations: shape (n_realisations, ...), any unit.
-        members: of each committee member on one realisation, shape (n_members, ...), same unit; or None.
+        members: of each committee member its mean over the same realisations, shape (n_members, ...), same unit; or
+            None.
 
     Returns:
         "sampling", the standard error of the mean (left out with one realisation, which does not tell), and
-        "model", the standard deviation of the members (left out without two).
+        "model", the standard deviation of the members (left out without two). Each member sees every realisation, so
+        that neither part has anything of the other.
     """
     parts = {}
     count = len(realisations)
@@ -64,6 +66,12 @@ def _quantity(
     )
 
 
+def _write_members(writer: ResultWriter, what: str, members: Floats | None, unit: str) -> None:
+    """Write what each member gave on each realisation, shape (n_members, n_realisations, n_conditions, m, m)."""
+    if members is not None:
+        writer.array(f"members/{what}", members, units=unit)
+
+
 def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> None:
     """Write effective stiffness, moduli and bounds; bounds of Hashin and Shtrikman where the crystal is cubic.
 
@@ -72,7 +80,7 @@ def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> No
         found: effective Mandel stiffness under each of the crystal's conditions, GPa.
         crystal: stiffness of the crystal.
     """
-    members = found.members
+    members = found.member_means
     _quantity(
         writer,
         "effective_stiffness",
@@ -82,6 +90,9 @@ def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> No
     )
     moduli = isotropic_moduli(found.realisations)
     of_members = (None, None) if members is None else isotropic_moduli(members)
+    _write_members(
+        writer, "stiffness", None if found.members is None else mandel_to_voigt(found.members), "GPa"
+    )
     for name, value, spread in zip(("bulk", "shear"), moduli, of_members, strict=True):
         _quantity(writer, f"effective_{name}_modulus", value, spread, crystal)
     upper, lower = isotropic_moduli(found.voigt), isotropic_moduli_of_compliance(found.reuss)
@@ -137,6 +148,7 @@ def write_thermal(
     writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
     writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")
     writer.array("realisations/conductivity", found.realisations, units="W/(m K)")
+    _write_members(writer, "conductivity", found.members, "W/(m K)")
     writer.array("homogenization/conductivity/iterations", found.iterations, units="dimensionless")
     writer.array("homogenization/conductivity/residuals", found.residuals, units="dimensionless")
 
@@ -160,7 +172,7 @@ def _write_conductivity(
     # Without the mesh's or the electrons' part the others would be taken for the whole.
     parts = {}
     if mesh is not None and (electrons is None or electrons.components):
-        parts = uncertainty_components(found.realisations, found.members)
+        parts = uncertainty_components(found.realisations, found.member_means)
         parts["mesh"] = np.abs(value) * mesh[:, None, None]
         if electrons is not None:
             # To first order: fields in an untextured polycrystal hardly change with a part that all grains share.
@@ -171,7 +183,7 @@ def _write_conductivity(
         value,
         conditions=conditions,
         components=parts,
-        members=found.members,
+        members=found.member_means,
         calibrated=conduction.calibrated,
         converged=converged,
         marks=conduction.marks if name == "effective_thermal_conductivity" else conduction.lattice_marks,
