@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_origin
 
 from pydantic import BaseModel
 
@@ -35,6 +36,10 @@ def study_page() -> str:
     sections += [
         ("potential.search", model) for model in _models(potential.model_fields["search"].annotation)
     ]
+    mesoscale = sections[[name for name, _ in sections].index("mesoscale")][1]
+    for key, field in mesoscale.model_fields.items():
+        by_name = ".NAME" if get_origin(field.annotation) is dict else ""
+        sections += [(f"mesoscale.{key}{by_name}", model) for model in _models(field.annotation)]
     for name, model in sections:
         lines += ["", f"## `{name}`" if name else "## Top level", "", model.__doc__.splitlines()[0], ""]
         lines += ["| key | default | meaning |", "|---|---|---|"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -115,10 +115,13 @@ _PLAIN = {"tuple_type": "give a list", "too_short": "the list is too short"}
 
 def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:
     model: type[BaseModel] | None = Study
+    named = False
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:
+            named = False  # an entry of a list, or of sections by name
             continue
         field = model.model_fields.get(part) if model else None
+        named = field is not None and get_origin(field.annotation) is dict
         arguments = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
         model = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,15 @@ from hashigo.study.fields import (
     Section,
     Temperature,
     WattsPerMetreKelvin,
+)
+from hashigo.study.microstructure import (
+    Materials,
+    Microstructure,
+    Texture,
+    Voxels,
+    check_names,
+    fewest_voxels,
+    number_of,
 )
 
 #: A number, or one along each Cartesian axis of the standardised cell.
@@ -73,7 +82,16 @@ class Mesoscale(Section):
     """A periodic polycrystal and its effective properties."""
 
     grains: Count = Field(50, description="Number of grains.")
-    voxels: Annotated[int, Field(ge=2, le=1024)] = Field(32, description="Voxels along each edge.")
+    voxels: Voxels = Field(32, description="Voxels along each edge, or along x, y, z: [64, 64, 1].")
+    microstructure: Microstructure = Field(
+        default_factory=Microstructure, description="How grains, pores, inclusions and layers are arranged."
+    )
+    materials: Materials = Field(
+        default_factory=dict,
+        description="Materials beside the crystal, by name: {pore: void, glass: {young: 70, poisson: 0.2, "
+        "conductivity: 1.1}}.",
+    )
+    texture: Texture = Field(default_factory=Texture, description="Orientations of the crystal's grains.")
     grain_sizes: tuple[GrainSize, ...] = Field(
         (50.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0),
         min_length=1,
@@ -92,11 +110,14 @@ class Mesoscale(Section):
 
     @model_validator(mode="after")
     def _resolved(self) -> Mesoscale:
-        if self.voxels**3 < 64 * self.grains:
+        cells = self.microstructure.kind != "laminate"
+        if cells and number_of(self.voxels) < 64 * self.grains:
+            shown = f"{self.voxels}^3" if isinstance(self.voxels, int) else number_of(self.voxels)
             raise ValueError(
-                f"{self.voxels}^3 voxels are too few for {self.grains} grains; "
-                f"give 'voxels' of {int((64 * self.grains) ** (1 / 3) - 1e-9) + 1} or more, or fewer grains"
+                f"{shown} voxels are too few for {self.grains} grains; "
+                f"give 'voxels' of {fewest_voxels(self.grains)} or more, or fewer grains"
             )
+        check_names(self.microstructure, self.materials)
         if min(self.grain_sizes) <= 0:
             raise ValueError("grain_sizes must be positive")
         return self

@@ -93,6 +93,9 @@ def _plain(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, BaseModel):
+        kind = dict(value).get("kind")
+        if kind:
+            return f"{{kind: {kind}}}"  # what else there is depends on it
         return "{" + ", ".join(f"{key}: {_plain(entry)}" for key, entry in value) + "}"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_plain(v) for v in value) + "]"

@@ -7,6 +7,23 @@ from typing import Any
 
 from hashigo.workflows.stage import Stage, WorkerStage
 
+#: What a realisation of each kind of microstructure is called.
+_NAMES = {
+    "voronoi": "polycrystals",
+    "laguerre": "polycrystals",
+    "inclusions": "composites",
+    "laminate": "laminates",
+}
+
+
+def most_planes(voxels: Any) -> int:
+    """Count of ranks that a grid can be shared by: each holds a plane of voxels, and in Fourier space a row.
+
+    Args:
+        voxels: number along each edge, or along x, y, z.
+    """
+    return int(voxels) if isinstance(voxels, int) else int(min(voxels[1:]))
+
 
 class MesoscaleWorkChain(WorkerStage):
     """Homogenise random polycrystals, with phonons scattered at grain boundaries."""
@@ -20,7 +37,7 @@ class MesoscaleWorkChain(WorkerStage):
         Args:
             parameters: of the stage.
         """
-        return int(parameters["voxels"])
+        return most_planes(parameters["voxels"])
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +47,10 @@ def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needs(study: Mapping[str, Any]) -> str:
-    return f"{study['mesoscale']['realisations']} polycrystals of {study['mesoscale']['voxels']}^3 voxels"
+    section = study["mesoscale"]
+    voxels = section["voxels"]
+    shown = f"{voxels}^3" if isinstance(voxels, int) else "×".join(str(number) for number in voxels)
+    return f"{section['realisations']} {_NAMES[section['microstructure']['kind']]} of {shown} voxels"
 
 
 STAGE = Stage(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +29,8 @@ from hashigo.calculators.workers.homogenization.inputs import (
     read_conduction,
     read_crystal,
 )
-from hashigo.calculators.workers.homogenization.microstructure import Polycrystal, voronoi_polycrystal
+from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.recipe import Recipe, grid_shape
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.tensors import Floats, voigt_to_mandel
@@ -36,7 +39,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
-TASK_VERSION = 5
+TASK_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Settings:
 
     Attributes:
         grains: number of grains in the periodic box.
-        voxels: number of voxels along each edge.
+        voxels: number of voxels along each edge, or along x, y, z.
+        microstructure: how they are arranged; with materials and texture as in the study.
         grain_sizes: mean grain diameters, nm.
         realisations: number of random polycrystals.
         seed: seed of the random numbers.
@@ -54,7 +58,10 @@ class Settings:
     """
 
     grains: int = 50
-    voxels: int = 32
+    voxels: int | tuple[int, int, int] = 32
+    microstructure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    materials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    texture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     grain_sizes: tuple[float, ...] = ()
     realisations: int = 3
     seed: int = 0
@@ -80,7 +87,7 @@ class Settings:
     def _check(self) -> None:
         limits: dict[str, tuple[Any, bool]] = {
             "grains": (self.grains, self.grains >= 1),
-            "voxels": (self.voxels, self.voxels >= 2),
+            "voxels": (self.voxels, math.prod(grid_shape(self.voxels)) >= 2),
             "realisations": (self.realisations, self.realisations >= 1),
             "seed": (self.seed, self.seed >= 0),
             "tolerance": (self.tolerance, 0 < self.tolerance < 1),
@@ -100,13 +107,12 @@ def run(job: Job) -> None:
     """
     settings = Settings.read(job.parameters)
     crystal, conduction = _read_inputs(job, settings)
-    slabs = Slabs((settings.voxels,) * 3, job.comm, job.threads)
+    recipe = Recipe.read(job.parameters)
+    slabs = Slabs(recipe.shape, job.comm, job.threads)
     samples = [
-        voronoi_polycrystal(
-            settings.grains, settings.voxels, (settings.seed, index), planes=slabs.planes, comm=job.comm
-        )
-        for index in range(settings.realisations)
+        recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)
     ]
+    _require_one_material(samples)
     tick = _ticker(job, settings, crystal, conduction)
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
@@ -127,6 +133,11 @@ def run(job: Job) -> None:
                 _write_conduction(writer, settings, samples, conduction, thermal, lattice)
             _write_sample(writer, settings, samples[0], fields)
             _write_gate(writer, margins, settings.bound_tolerance)
+
+
+def _require_one_material(samples: list[Polycrystal]) -> None:
+    if any(sample.material.any() for sample in samples):
+        raise InputError("materials beside the crystal are not homogenised yet")
 
 
 def _conduct(
@@ -251,14 +262,17 @@ def _write_sample(
     output.write_grains(writer, sample)
     output.write_slices(writer, fields)
     size = settings.grain_sizes[0] if settings.grain_sizes else None
-    edge = (size or 1.0) / sample.mean_diameter
-    write_image(writer.file, fields, edge / settings.voxels)
+    spacing = (size or 1.0) * sample.spacing
+    write_image(writer.file, fields, spacing)
     writer.note(
         "microstructure",
         {
-            "grains": settings.grains,
+            "kind": Recipe.read(
+                {"microstructure": settings.microstructure, "materials": settings.materials}
+            ).kind,
+            "grains": len(sample.fractions),
             "voxels": settings.voxels,
-            "voxels_per_grain": settings.voxels**3 / settings.grains,
+            "voxels_per_grain": math.prod(sample.shape) / len(sample.fractions),
             "realisations": settings.realisations,
             "seed": settings.seed,
             "grain_size": "arithmetic mean of the sphere-equivalent diameters",
@@ -272,7 +286,7 @@ def _write_sample(
             "realisation": 1,
             "length_unit": "nm" if size else "mean grain diameter",
             "grain_size": size,
-            "edge": edge,
+            "edge": spacing * sample.shape[2],
             "mean_strain_xx": output.FIELD_STRAIN,
             "mean_gradient_x": f"{output.FIELD_GRADIENT:g} K/m",
             "units": {"stress": "GPa", "von_mises": "GPa", "heat_flux": "W/m^2"},

@@ -1,0 +1,247 @@
+"""Polycrystals of Laguerre cells (power diagrams) whose volumes are those asked for.
+
+Each voxel belongs to the grain with the least |x - p|² - w. Lifting the points by the root of (largest w) - w into
+a fourth dimension makes that the nearest point, which a tree finds. The weights w are found by damped Newton steps:
+the derivative of the volumes with respect to them is a Laplacian of the graph of neighbours, with A / (2 d) for two
+cells that share a face A and whose points are d apart. Between the fits points move to their cells' centroids, so
+that grains are as compact as grains are.
+
+Source: Kitagawa, Mérigot & Thibert, J. Eur. Math. Soc. 21, 2603 (2019), damped Newton method; Bourne et al.,
+Philos. Mag. 100, 2677 (2020), cells of given volumes; Lloyd, IEEE Trans. Inf. Theory 28, 129 (1982), centroids.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
+from scipy.special import ndtri
+
+from hashigo.calculators.workers.homogenization.microstructure import (
+    Geometry,
+    Indices,
+    Shape,
+    count,
+    require_resolved,
+)
+from hashigo.calculators.workers.homogenization.slabs import split
+from hashigo.calculators.workers.homogenization.tensors import Floats
+from hashigo.errors import InputError
+
+#: Voxels that an average grain has on the grid on which volumes are fitted while points move, and at last, number;
+#: the sample's own if that is coarser.
+COARSE, FINE = 1000, 8000
+#: Fits of the volumes, with a move of the points to the centroids before each, number.
+FITS = 4
+#: Newton steps of a fit, and halvings of one, at most, number.
+STEPS, HALVINGS = 12, 6
+#: A volume is hit within this share of it, or one voxel, dimensionless.
+HIT = 0.01
+#: How many times that is near enough while points still move, dimensionless.
+ROUGHLY = 10.0
+#: Least voxels of a grain asked for, number.
+FEWEST = 8
+
+
+def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator) -> Floats:
+    """Volume fractions of grains with log-normal diameters, one from each n-th part of the distribution.
+
+    Args:
+        grains: number of grains.
+        spread: standard deviation of the logarithm of the diameter, dimensionless.
+        generator: of the random numbers.
+
+    Returns:
+        In random order, sum 1, shape (n_grains,), dimensionless.
+    """
+    share = (generator.permutation(grains) + generator.random(grains)) / grains
+    volumes = np.exp(3.0 * spread * ndtri(np.clip(share, 1e-12, 1 - 1e-12)))
+    return np.asarray(volumes / volumes.sum())
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Voxels on which cells are measured: `steps` of the sample's own along x, y, z."""
+
+    shape: Shape
+    steps: Floats
+
+    @classmethod
+    def of(cls, shape: Shape, voxels: int) -> _Grid:
+        coarser = max(1.0, (math.prod(shape) / voxels) ** (1 / 3))
+        z, y, x = (max(1, round(n / coarser)) for n in shape)
+        return cls((z, y, x), np.array([shape[2] / x, shape[1] / y, shape[0] / z]))
+
+    def voxels(self, planes: NDArray[np.int64]) -> Floats:
+        """Centres of the voxels of some planes, in the sample's voxels, shape (planes, ny, nx, 3)."""
+        axes = [np.arange(n) + 0.5 for n in self.shape]
+        z, y, x = np.meshgrid(planes + 0.5, axes[1], axes[2], indexing="ij")
+        return np.stack([x, y, z], axis=-1) * self.steps
+
+
+class _Diagram:
+    """Points in a periodic box, in voxels of the sample as x, y, z, with their weights."""
+
+    def __init__(self, points: Floats, weights: Floats, lengths: Floats) -> None:
+        self.points, self.weights, self.lengths = np.mod(points, lengths), weights, lengths
+        lifted = np.sqrt(weights.max() - weights)[:, None]
+        self._tree = cKDTree(np.hstack([self.points, lifted]), boxsize=[*lengths, 0.0])
+
+    def cells(self, places: Floats) -> Indices:
+        """Cell of each place, shape (..., 3) -> (...)."""
+        flat = places.reshape(-1, 3)
+        _, index = self._tree.query(np.hstack([flat, np.zeros((len(flat), 1))]))
+        return np.asarray(index, dtype=np.int32).reshape(places.shape[:-1])
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Volume in voxels of the sample, centroid, and Laplacian of the neighbours, of each cell of a diagram."""
+
+    volumes: Floats
+    centroids: Floats
+    laplacian: Any
+
+
+def _measure(diagram: _Diagram, grid: _Grid, comm: Any) -> _Cells:
+    """Each rank looks at some planes; sums are of integers, and so the same for any number of ranks."""
+    parts = split(grid.shape[0], comm.size)[comm.rank] if comm.size > 1 else slice(0, grid.shape[0])
+    planes = np.arange(parts.start, parts.stop + 1) % grid.shape[0]
+    places = grid.voxels(planes)
+    padded = diagram.cells(places)
+    cells = padded[:-1]
+    n = len(diagram.points)
+    anchor = np.floor(diagram.points / grid.steps).astype(np.int64)
+    index = np.indices(cells.shape)[::-1].reshape(3, -1).T + np.array([0, 0, parts.start])
+    extent = np.array(grid.shape[::-1])
+    flat = cells.ravel()
+    offset = np.mod(index - anchor[flat] + extent // 2, extent) - extent // 2
+    sums = np.stack([np.bincount(flat, offset[:, k], minlength=n) for k in range(3)], axis=1)
+    counts = np.bincount(flat, minlength=n)
+    pairs, faces = _faces(cells, padded[1:], n)
+    if comm.size > 1:
+        counts, sums = comm.allreduce(counts), comm.allreduce(sums)
+        pairs, faces = _merged(comm.allgather((pairs, faces)))
+    centre = anchor + 0.5 + sums / np.maximum(counts, 1)[:, None]
+    volumes = np.asarray(counts * float(np.prod(grid.steps)))
+    return _Cells(volumes, centre * grid.steps, _laplacian(diagram, grid, pairs, faces))
+
+
+def _faces(cells: Indices, above: Indices, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of cells that share voxel faces, as first * n + second, and how many normal to x, y, z."""
+    found = []
+    for axis, other in ((2, np.roll(cells, -1, 2)), (1, np.roll(cells, -1, 1)), (0, above)):
+        differ = cells != other
+        a, b = cells[differ].astype(np.int64), other[differ].astype(np.int64)
+        pairs, number = np.unique(np.minimum(a, b) * n + np.maximum(a, b), return_counts=True)
+        faces = np.zeros((len(pairs), 3), dtype=np.int64)
+        faces[:, 2 - axis] = number
+        found.append((pairs, faces))
+    return _merged(found)
+
+
+def _merged(
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    pairs, where = np.unique(np.concatenate([pair for pair, _ in parts]), return_inverse=True)
+    faces = np.zeros((len(pairs), 3), dtype=np.int64)
+    np.add.at(faces, where.ravel(), np.concatenate([face for _, face in parts]))
+    return pairs, faces
+
+
+def _laplacian(diagram: _Diagram, grid: _Grid, pairs: NDArray[np.int64], faces: NDArray[np.int64]) -> Any:
+    """Derivative of the volumes; the area of a flat face is the norm of its three projections."""
+    n = len(diagram.points)
+    first, second = pairs // n, pairs % n
+    area = np.linalg.norm(faces * (np.prod(grid.steps) / grid.steps), axis=1)
+    apart = diagram.points[first] - diagram.points[second]
+    apart -= diagram.lengths * np.round(apart / diagram.lengths)
+    rate = area / (2.0 * np.maximum(np.linalg.norm(apart, axis=1), 1e-9))
+    rows = np.concatenate([first, second, first, second])
+    columns = np.concatenate([first, second, second, first])
+    return coo_matrix((np.concatenate([rate, rate, -rate, -rate]), (rows, columns)), shape=(n, n)).tocsc()
+
+
+def _misfit(cells: _Cells, targets: Floats, grid: _Grid) -> float:
+    """Largest distance from a volume asked for, in units of what counts as hit."""
+    allowed = np.maximum(HIT * targets, float(np.prod(grid.steps)))
+    return float((np.abs(cells.volumes - targets) / allowed).max())
+
+
+def _fit(
+    diagram: _Diagram, cells: _Cells, targets: Floats, grid: _Grid, comm: Any, enough: float
+) -> tuple[_Diagram, _Cells]:
+    """Damped Newton steps until every volume is near enough, or none helps."""
+    least = 0.5 * min(float(cells.volumes.min()), float(targets.min()))
+    for _ in range(STEPS):
+        misfit = _misfit(cells, targets, grid)
+        if misfit <= enough:
+            break
+        step = np.zeros(len(targets))
+        step[1:] = spsolve(cells.laplacian[1:, 1:], (targets - cells.volumes)[1:])
+        for halving in range(HALVINGS):
+            tried = _Diagram(diagram.points, diagram.weights + step / 2**halving, diagram.lengths)
+            found = _measure(tried, grid, comm)
+            if found.volumes.min() >= least and _misfit(found, targets, grid) < misfit:
+                diagram, cells = tried, found
+                break
+        else:
+            break
+    return diagram, cells
+
+
+def _fitted(points: Floats, targets: Floats, shape: Shape, comm: Any) -> _Diagram:
+    """Cells of the volumes asked for, with points near their centroids."""
+    grains, lengths = len(points), np.array(shape[::-1], dtype=float)
+    diagram = _Diagram(points, np.zeros(grains), lengths)
+    if grains == 1:
+        return diagram
+    grid = _Grid.of(shape, COARSE * grains)
+    cells = _measure(diagram, grid, comm)
+    for _ in range(FITS):
+        diagram = _Diagram(cells.centroids, diagram.weights, lengths)
+        cells = _measure(diagram, grid, comm)
+        if cells.volumes.min() == 0:  # the weights were for the places before
+            diagram = _Diagram(diagram.points, np.zeros(grains), lengths)
+            cells = _measure(diagram, grid, comm)
+        diagram, cells = _fit(diagram, cells, targets, grid, comm, ROUGHLY)
+    grid = _Grid.of(shape, FINE * grains)
+    return _fit(diagram, _measure(diagram, grid, comm), targets, grid, comm, 1.0)[0]
+
+
+def laguerre_geometry(
+    grains: int, shape: Shape, spread: float, generator: np.random.Generator, planes: slice, comm: Any
+) -> Geometry:
+    """Periodic Laguerre cells of log-normal sizes.
+
+    Args:
+        grains: number of grains.
+        shape: number of voxels along z, y, x.
+        spread: standard deviation of the logarithm of the sphere-equivalent diameter, dimensionless.
+        generator: of the random numbers; in the same state on all ranks.
+        planes: indices of the z planes to fill here.
+        comm: communicator over which the planes of all ranks make up the grid.
+
+    Raises:
+        InputError: when the smallest grain would have too few voxels.
+    """
+    targets = lognormal_volumes(grains, spread, generator) * math.prod(shape)
+    if targets.min() < FEWEST:
+        factor = (FEWEST / targets.min()) ** (1 / 3)
+        raise InputError(
+            f"the smallest of {grains} grains would have {targets.min():.1f} voxels, fewer than {FEWEST}",
+            fix=f"set voxels to {math.ceil(max(shape) * factor)} or more, or lower size_spread or grains",
+        )
+    start = generator.random((grains, 3)) * np.array(shape[::-1], dtype=float)
+    diagram = _fitted(start, targets, shape, comm)
+    every = np.arange(shape[0])[planes]
+    grain_id = diagram.cells(_Grid(shape, np.ones(3)).voxels(every))
+    counts = count(grain_id, grains, comm)
+    require_resolved(counts, shape)
+    return Geometry(grain_id, counts, np.zeros(grains, dtype=np.int32))

@@ -1,0 +1,195 @@
+"""What the mesoscale is made of: its microstructure, other materials than the crystal, orientations of grains."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from hashigo.study.fields import Angle, Count, PerKelvin, Pressure, Ratio, Section, WattsPerMetreKelvin
+
+_Three = tuple[float, float, float]
+_Conductivity = (
+    WattsPerMetreKelvin
+    | tuple[WattsPerMetreKelvin, WattsPerMetreKelvin, WattsPerMetreKelvin]
+    | tuple[_Three, _Three, _Three]
+)
+_Expansion = PerKelvin | tuple[PerKelvin, PerKelvin, PerKelvin] | tuple[_Three, _Three, _Three]
+_Six = tuple[float, float, float, float, float, float]
+
+#: Name of the study's crystal among the materials.
+CRYSTAL = "crystal"
+
+
+class Microstructure(Section):
+    """How grains, pores, inclusions and layers are arranged."""
+
+    kind: Literal["voronoi", "laguerre", "inclusions", "laminate"] = Field(
+        "voronoi",
+        description="voronoi; laguerre (grains of log-normal sizes); inclusions (ellipsoids in a polycrystal); "
+        "laminate (layers of single crystals or other materials).",
+    )
+    size_spread: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Laguerre, or around inclusions: standard deviation of the logarithm of grain diameters, "
+        "dimensionless; by default 0.35 for laguerre, and cells of Voronoi around inclusions.",
+    )
+    material: str | None = Field(None, description="Inclusions: theirs; by default the first of materials.")
+    fraction: Ratio = Field(0.1, gt=0, le=0.6, description="Inclusions: share of the volume, dimensionless.")
+    inclusions: Count = Field(20, description="Inclusions: number of them.")
+    semi_axes: tuple[float, float, float] = Field(
+        (1.0, 1.0, 1.0), description="Inclusions: ratio of their axes along x, y, z, dimensionless."
+    )
+    layers: tuple[tuple[str, Ratio], ...] = Field(
+        (),
+        description="Laminate: material and share of the volume of each layer, [[crystal, 0.6], [glass, 0.4]].",
+    )
+    axis: Literal["x", "y", "z"] = Field("z", description="Laminate: normal of the layers.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Microstructure:
+        if min(self.semi_axes) <= 0:
+            raise ValueError("semi_axes must be positive")
+        if self.kind == "laminate":
+            if not self.layers:
+                raise ValueError("a laminate needs 'layers': [[crystal, 0.6], [glass, 0.4]]")
+            total = sum(share for _, share in self.layers)
+            if min(share for _, share in self.layers) <= 0 or abs(total - 1) > 1e-6:
+                raise ValueError(f"the shares of the layers must be positive and add up to 1, not {total:g}")
+        if self.kind == "laguerre" and self.size_spread == 0:
+            raise ValueError("size_spread 0 asks for equal grains; give more than 0, or kind voronoi")
+        foreign = self._foreign()
+        if foreign:
+            raise ValueError(f"'{foreign}' says nothing about kind {self.kind}")
+        return self
+
+    def _foreign(self) -> str:
+        """The first key that is set and belongs to another kind."""
+        own = {
+            "laguerre": ("size_spread",),
+            "inclusions": ("size_spread", "material", "fraction", "inclusions", "semi_axes"),
+            "laminate": ("layers", "axis"),
+        }.get(self.kind, ())
+        fields = type(self).model_fields
+        changed = [key for key in fields if key != "kind" and getattr(self, key) != fields[key].default]
+        return next((key for key in changed if key not in own), "")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Materials that it names."""
+        return tuple(filter(None, (self.material, *(name for name, _ in self.layers))))
+
+
+class Material(Section):
+    """A material beside the crystal, in its own axes; what nothing needs may be left out."""
+
+    young: Pressure | None = Field(None, gt=0, description="Young's modulus of an isotropic one, GPa.")
+    poisson: float | None = Field(None, gt=-1, lt=0.5, description="Its Poisson's ratio, dimensionless.")
+    stiffness: tuple[_Six, _Six, _Six, _Six, _Six, _Six] | None = Field(
+        None, description="Stiffness in place of both, Voigt 6×6, GPa."
+    )
+    void: bool = Field(False, description="Whether there is nothing; `pore: void` is short for it.")
+    rigid: bool = Field(False, description="Whether it does not deform; `particle: rigid` is short for it.")
+    conductivity: _Conductivity | None = Field(
+        None, description="Thermal conductivity: a number, three or 3×3, W/(m K)."
+    )
+    expansion: _Expansion | None = Field(
+        None, description="Linear thermal expansion: a number, three or 3×3, 1/K."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            if data not in ("void", "rigid"):
+                raise ValueError("give void, rigid, or a section such as {young: 70, poisson: 0.2}")
+            return {data: True}
+        return data
+
+    @model_validator(mode="after")
+    def _one_stiffness(self) -> Material:
+        given = [self.young is not None, self.stiffness is not None, self.rigid, self.void]
+        if sum(given) > 1:
+            raise ValueError("give one of 'young' (with 'poisson'), 'stiffness', 'rigid' and 'void'")
+        if self.void and (self.conductivity is not None or self.expansion is not None):
+            raise ValueError("a void has no conductivity and no expansion")
+        if (self.young is None) != (self.poisson is None):
+            raise ValueError("'young' and 'poisson' go together")
+        return self
+
+
+class Texture(Section):
+    """Orientations of the crystal's grains."""
+
+    kind: Literal["random", "fibre"] = Field(
+        "random", description="random (uniform), or fibre (a crystal direction along one of the sample)."
+    )
+    crystal_direction: tuple[float, float, float] = Field(
+        (0.0, 0.0, 1.0), description="Fibre: in the Cartesian axes of the standardised cell, dimensionless."
+    )
+    sample_direction: tuple[float, float, float] = Field(
+        (0.0, 0.0, 1.0), description="Fibre: where that points in the sample, x, y, z, dimensionless."
+    )
+    spread: Angle = Field(
+        0.0, ge=0, le=90, description="Fibre: standard deviation of the tilt along each of two directions, °."
+    )
+
+    @model_validator(mode="after")
+    def _directions(self) -> Texture:
+        for name in ("crystal_direction", "sample_direction"):
+            if not any(getattr(self, name)):
+                raise ValueError(f"{name} is zero; give a direction")
+        return self
+
+
+Materials = dict[str, Material]
+
+
+def _edges(value: Any) -> Any:
+    numbers = value if isinstance(value, (list, tuple)) else [value] * 3
+    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    if len(numbers) != 3 or not whole or not 1 <= min(numbers) <= max(numbers) <= 1024:
+        raise ValueError("give a whole number of voxels from 1 to 1024, or three, along x, y, z")
+    if max(numbers) < 2:
+        raise ValueError("a single voxel has no microstructure; give 2 or more along an edge")
+    return value
+
+
+#: Along each edge of a cube, or along x, y, z.
+Voxels = Annotated[int | tuple[int, int, int], BeforeValidator(_edges)]
+
+
+def fewest_voxels(grains: int) -> int:
+    """Number of voxels along the edge of a cube that gives each of some grains 64.
+
+    Args:
+        grains: number of grains.
+    """
+    return int((64 * grains) ** (1 / 3) - 1e-9) + 1
+
+
+def number_of(voxels: Any) -> int:
+    """Number of voxels of the whole grid.
+
+    Args:
+        voxels: number along each edge, or along x, y, z.
+    """
+    return int(voxels) ** 3 if isinstance(voxels, int) else math.prod(voxels)
+
+
+def check_names(microstructure: Microstructure, materials: Materials) -> None:
+    """Make sure that materials and microstructure fit together.
+
+    Raises:
+        ValueError: names what does not.
+    """
+    if CRYSTAL in materials:
+        raise ValueError(f"materials has '{CRYSTAL}', which is the study's own; choose another name")
+    if microstructure.kind == "inclusions" and not materials:
+        raise ValueError("inclusions need a material; add materials: {pore: void}")
+    for name in microstructure.named:
+        if name != CRYSTAL and name not in materials:
+            raise ValueError(f"microstructure names '{name}', which materials lacks; add it there")
