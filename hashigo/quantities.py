@@ -20,6 +20,7 @@ COMPONENTS = (
     "electronic",
     "cutoff",
     "form",
+    "boundary",
 )
 
 

@@ -367,3 +367,10 @@ def _knudsen(results: Results) -> Iterator[tuple[str, str, str]]:
             for row in values
         )
         yield "mesoscale", "Knudsen number, mean over grains (largest)", "; ".join(rows)
+    warning = results.note("mesoscale", "knudsen").get("warning")
+    if warning:
+        yield "mesoscale", "Fourier's law", str(warning)
+    boundaries = results.note("mesoscale", "boundaries")
+    if boundaries:
+        text = f"{boundaries['area_over_stereology']:.3f} of what lines through the microstructure say"
+        yield "mesoscale", "area of grain boundaries", text

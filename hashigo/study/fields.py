@@ -29,6 +29,7 @@ WattsPerMetreKelvin = Annotated[float, _to("W/(m K)"), _schema("W/(m K)")]
 Resistivity = Annotated[float, _to("ohm m"), _schema("ohm m")]
 PerKelvin = Annotated[float, _to("1/K"), _schema("1/K")]
 Angle = Annotated[float, _to("degree"), _schema("°")]
+ThermalResistance = Annotated[float, _to("m^2 K/W"), _schema("m^2 K/W")]
 Ratio = Annotated[float, _to(""), _schema("a pure number, or percent")]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Repeat = Annotated[int, Field(ge=1, le=20)]
@@ -36,6 +37,12 @@ Repeats = tuple[Repeat, Repeat, Repeat]
 
 #: Names of the two ways to tell a supercell; they stand in pydantic's key paths.
 SUPERCELL_TAGS = ("repeats", "distance")
+#: Names of a value that is a word or a section.
+WORD, SECTION = "as a word", "as a section"
+#: Names of a value that is a number, or numbers by temperature.
+NUMBER, TABLE = "as a number", "by temperature"
+#: All that stand in pydantic's key paths, and are no keys.
+TAGS = (*SUPERCELL_TAGS, WORD, SECTION, NUMBER, TABLE)
 _Distance = Annotated[float, _to("Å"), Field(gt=0, le=100), _schema("Å")]
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from hashigo.errors import InputError
-from hashigo.study.fields import SUPERCELL_TAGS
+from hashigo.study.fields import TAGS
 from hashigo.study.model import OPTIONAL, Study
 
 
@@ -81,7 +81,7 @@ def study_from(content: Mapping[str, Any], where: str = "study") -> Study:
 
 def _explain(error: ValidationError, where: str) -> InputError:
     first: dict[str, Any] = dict(error.errors()[0])
-    first["loc"] = tuple(part for part in first["loc"] if part not in SUPERCELL_TAGS)
+    first["loc"] = tuple(part for part in first["loc"] if part not in TAGS)
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
@@ -122,9 +122,16 @@ def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:
             continue
         field = model.model_fields.get(part) if model else None
         named = field is not None and get_origin(field.annotation) is dict
-        arguments = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        model = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), None)
+        model = next(_models(field.annotation), None) if field else None
     return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that a field may be, also as one of several choices."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for choice in get_args(annotation):
+        yield from _models(choice)
 
 
 def _keys_at(location: tuple[Any, ...]) -> list[str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from hashigo.study.fields import (
+    NUMBER,
+    SECTION,
+    TABLE,
+    WORD,
     Count,
     GrainSize,
     Ratio,
     Resistivity,
     Section,
     Temperature,
+    ThermalResistance,
     WattsPerMetreKelvin,
 )
 from hashigo.study.microstructure import (
@@ -28,6 +33,11 @@ from hashigo.study.microstructure import (
 #: A number, or one along each Cartesian axis of the standardised cell.
 _Conduction = WattsPerMetreKelvin | tuple[WattsPerMetreKelvin, WattsPerMetreKelvin, WattsPerMetreKelvin]
 _Resistance = Resistivity | tuple[Resistivity, Resistivity, Resistivity]
+
+_Kapitza = Annotated[
+    Annotated[ThermalResistance, Tag(NUMBER)] | Annotated[dict[Temperature, ThermalResistance], Tag(TABLE)],
+    Discriminator(lambda value: TABLE if isinstance(value, dict) else NUMBER),
+]
 
 
 class Electronic(Section):
@@ -78,6 +88,62 @@ class Electronic(Section):
         return next((t for t in temperatures if not low - 1e-6 <= t <= high + 1e-6), None)
 
 
+class Boundary(Section):
+    """What a grain boundary does, where it does not scatter all phonons diffusely."""
+
+    specularity: Ratio | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share p of phonons that a boundary reflects like a mirror: it scatters mode by mode at a rate of "
+        "(1-p)/(1+p) |v|/L.",
+    )
+    kapitza: _Kapitza | None = Field(
+        None,
+        description="Thermal resistance of a boundary, m^2 K/W, or resistances by temperature in K; grains then have "
+        "the single crystal's conductivity. Excludes specularity.",
+    )
+    uncertainty: Ratio | None = Field(
+        None,
+        ge=0,
+        description="Relative standard uncertainty of the resistance; without it that of the conductivity is not "
+        "known.",
+    )
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Boundary:
+        if self.specularity is not None and self.kapitza is not None:
+            raise ValueError(
+                "a grain boundary scatters phonons mode by mode ('specularity') or has a Kapitza resistance "
+                "('kapitza'), never both: its scattering would be counted twice; leave one out"
+            )
+        if self.specularity is None and self.kapitza is None:
+            raise ValueError("give 'specularity' or 'kapitza', or 'modes' instead of a section")
+        if self.uncertainty is not None and self.kapitza is None:
+            raise ValueError("'uncertainty' goes with 'kapitza'")
+        if min(self.table.values(), default=0.0) < 0:
+            raise ValueError("'kapitza' must not be negative")
+        return self
+
+    @property
+    def table(self) -> dict[float, float]:
+        """Resistances by temperature (K), m^2 K/W; empty where there is one for all, or none."""
+        if isinstance(self.kapitza, dict):
+            return dict(self.kapitza)
+        return {} if self.kapitza is None else {0.0: self.kapitza}
+
+    def lacking(self, temperatures: tuple[float, ...]) -> float | None:
+        """The first temperature, K, that lies outside those given; None when all lie inside.
+
+        Args:
+            temperatures: K.
+        """
+        if not isinstance(self.kapitza, dict):
+            return None
+        low, high = min(self.kapitza, default=1.0), max(self.kapitza, default=0.0)
+        return next((t for t in temperatures if not low - 1e-6 <= t <= high + 1e-6), None)
+
+
 class Mesoscale(Section):
     """A periodic polycrystal and its effective properties."""
 
@@ -102,6 +168,14 @@ class Mesoscale(Section):
     )
     realisations: Count = Field(3, description="Number of random polycrystals.")
     tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
+    boundary: Annotated[
+        Annotated[Literal["modes"], Tag(WORD)] | Annotated[Boundary, Tag(SECTION)],
+        Discriminator(lambda value: WORD if isinstance(value, str) else SECTION),
+    ] = Field(
+        "modes",
+        description="What a grain boundary does: modes scatters phonons diffusely, mode by mode; {specularity: 0.3} "
+        "some of them like a mirror; {kapitza: 1.2e-9} has a thermal resistance (m^2 K/W) instead.",
+    )
     electronic: Electronic | None = Field(
         None,
         description="Heat carried by the electrons of a metal: {conductivity: {300: 390}}, or {resistivity: "
@@ -120,6 +194,16 @@ class Mesoscale(Section):
         check_names(self.microstructure, self.materials)
         if min(self.grain_sizes) <= 0:
             raise ValueError("grain_sizes must be positive")
+        return self
+
+    @model_validator(mode="after")
+    def _resistance_known(self) -> Mesoscale:
+        missing = None if self.boundary == "modes" else self.boundary.lacking(self.temperatures)
+        if missing is not None:
+            raise ValueError(
+                f"boundary.kapitza does not reach {missing:g} K, which temperatures has; add it there: nothing is "
+                "extrapolated"
+            )
         return self
 
     @model_validator(mode="after")

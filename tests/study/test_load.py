@@ -141,6 +141,33 @@ def test_sections_and_lists_that_are_none_are_told_in_plain_words(learning, mess
 
 
 @pytest.mark.parametrize(
+    ("boundary", "complaint"),
+    [
+        ({"kapitza": 1e-9, "specularity": 0.1}, "or has a Kapitza resistance .*, never both"),
+        ({"kapitza": {400: 1e-9}}, "boundary.kapitza does not reach 300 K"),
+        ({"kapitza": "1 K"}, "mesoscale.boundary.kapitza: '1 K' cannot be converted to m"),
+        ({"kapitza": -1}, "must not be negative"),
+        ({"kapitz": 1}, "unknown key 'mesoscale.boundary.kapitz'"),
+        ({"specularity": 2}, "mesoscale.boundary.specularity"),
+        ({"specularity": 0.1, "uncertainty": 0.1}, "'uncertainty' goes with 'kapitza'"),
+        ({}, "give 'specularity' or 'kapitza'"),
+        ("mode", "mesoscale.boundary: Input should be 'modes'"),
+    ],
+)
+def test_boundaries_that_do_not_do_are_named(boundary, complaint):
+    with pytest.raises(InputError, match=complaint):
+        study_from({**SMALL, "mesoscale": {"boundary": boundary}})
+
+
+def test_boundaries_by_word_or_section():
+    given = {"kapitza": {"300 K": "1.2e-9 m^2 K/W", 600: 1e-9}, "uncertainty": "20 %"}
+    study = study_from({**SMALL, "mesoscale": {"boundary": given, "temperatures": [300]}})
+    assert study.mesoscale.boundary.table == {300.0: 1.2e-9, 600.0: 1e-9}
+    assert study.mesoscale.boundary.uncertainty == 0.2
+    assert study_from(SMALL).mesoscale.boundary == "modes"
+
+
+@pytest.mark.parametrize(
     ("electronic", "complaint"),
     [
         ({"conductivity": {200: 390}}, "electronic does not reach 300 K"),

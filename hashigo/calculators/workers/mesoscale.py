@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,23 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers.handover_table import HandoverTable
-from hashigo.calculators.workers.homogenization import output
+from hashigo.calculators.workers.homogenization import output, output_conduction
+from hashigo.calculators.workers.homogenization.boundary import BoundaryModel
 from hashigo.calculators.workers.homogenization.bounds import FIX, GATE, Margin, violated_bound
+from hashigo.calculators.workers.homogenization.conduction import (
+    BoundaryLaw,
+    ModeByMode,
+    Resistive,
+    thermal_ensemble,
+)
 from hashigo.calculators.workers.homogenization.ensemble import (
     ELASTIC_COST,
     MEMBER_COST,
     Ensemble,
     Tick,
     elastic_ensemble,
-    thermal_ensemble,
 )
+from hashigo.calculators.workers.homogenization.grain_boundaries import find_interfaces, smoothing_reach
 from hashigo.calculators.workers.homogenization.inputs import (
     Conduction,
     Crystal,
@@ -30,6 +36,7 @@ from hashigo.calculators.workers.homogenization.inputs import (
     read_crystal,
 )
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.output_conduction import Heat
 from hashigo.calculators.workers.homogenization.recipe import Recipe, grid_shape
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
@@ -55,18 +62,20 @@ class Settings:
         seed: seed of the random numbers.
         tolerance: relative residual of the solver, dimensionless.
         bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
+        boundary: what a grain boundary does.
     """
 
     grains: int = 50
     voxels: int | tuple[int, int, int] = 32
-    microstructure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    materials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    texture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    microstructure: Mapping[str, Any] = field(default_factory=dict)
+    materials: Mapping[str, Any] = field(default_factory=dict)
+    texture: Mapping[str, Any] = field(default_factory=dict)
     grain_sizes: tuple[float, ...] = ()
     realisations: int = 3
     seed: int = 0
     tolerance: float = 1e-6
     bound_tolerance: float = 1e-4
+    boundary: BoundaryModel = field(default_factory=BoundaryModel)
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Settings:
@@ -80,6 +89,7 @@ class Settings:
         if unknown:
             raise InputError(f"task '{TASK}' has no parameter '{unknown[0]}'")
         known["grain_sizes"] = tuple(float(value) for value in known.get("grain_sizes", ()))
+        known["boundary"] = BoundaryModel.read(known.get("boundary", "modes"))
         settings = cls(**known)
         settings._check()
         return settings
@@ -117,20 +127,16 @@ def run(job: Job) -> None:
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
     elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick)
-    thermal, lattice = None, None
-    if conduction is not None:
-        thermal = _conduct(settings, samples, slabs, conduction, tick, conduction.electronic_tensors)
-        if conduction.electronic is not None:
-            lattice = _conduct(settings, samples, slabs, conduction, tick)
+    heat = None if conduction is None else _conduct(settings, samples, slabs, conduction, tick)
     margins = elastic.margins("stiffness")
-    if thermal is not None:
-        margins.update(thermal.margins("thermal conductivity"))
-    fields = _gathered_fields(job, slabs, samples[0], elastic, thermal)
+    if heat is not None:
+        margins.update(heat.total.margins("thermal conductivity"))
+    fields = _gathered_fields(job, slabs, samples[0], elastic, None if heat is None else heat.total)
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
             output.write_elastic(writer, elastic, crystal)
-            if conduction is not None and thermal is not None:
-                _write_conduction(writer, settings, samples, conduction, thermal, lattice)
+            if heat is not None:
+                output_conduction.write_heat(writer, heat)
             _write_sample(writer, settings, samples[0], fields)
             _write_gate(writer, margins, settings.bound_tolerance)
 
@@ -141,18 +147,39 @@ def _require_one_material(samples: list[Polycrystal]) -> None:
 
 
 def _conduct(
-    settings: Settings,
-    samples: list[Polycrystal],
-    slabs: Slabs,
-    conduction: Conduction,
-    tick: Tick,
-    electronic: Floats | None = None,
-) -> Ensemble:
+    settings: Settings, samples: list[Polycrystal], slabs: Slabs, conduction: Conduction, tick: Tick
+) -> Heat:
     """Effective conductivity at every temperature and grain size."""
-    sizes = settings.grain_sizes
+    sizes, boundary = settings.grain_sizes, settings.boundary
     pairs = [(index, size) for index in conduction.indices for size in sizes]
-    besides = None if electronic is None else np.repeat(electronic, len(sizes), axis=0)
-    return thermal_ensemble(samples, slabs, conduction.models, pairs, settings.tolerance, tick, besides)
+    interfaces = [
+        find_interfaces(sample.grain_id, slabs, smoothing_reach(1.0 / sample.spacing)) for sample in samples
+    ]
+
+    def by_condition(values: Floats, axis: int = 0) -> Floats:
+        return np.repeat(values, len(sizes), axis=axis)
+
+    def solved(law: BoundaryLaw) -> Ensemble:
+        return thermal_ensemble(len(samples), slabs, law, settings.tolerance, tick)
+
+    if boundary.kapitza is not None:
+        bulk = conduction.bulk
+        law = Resistive(
+            samples,
+            interfaces,
+            slabs,
+            by_condition(bulk.value),
+            None if bulk.members is None else by_condition(bulk.members, axis=1),
+            by_condition(boundary.resistance(conduction.temperatures)),
+            np.tile(sizes, len(conduction.temperatures)),
+        )
+        return Heat(samples, interfaces, sizes, conduction, boundary, solved(law))
+    electronic = conduction.electronic_tensors
+    besides = None if electronic is None else by_condition(electronic)
+    scattered = ModeByMode(samples, conduction.models, pairs, boundary.specularity, besides)
+    total = solved(scattered)
+    lattice = None if electronic is None else solved(replace(scattered, electronic=None))
+    return Heat(samples, interfaces, sizes, conduction, boundary, total, lattice)
 
 
 def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:
@@ -184,7 +211,7 @@ def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conducti
     total = ELASTIC_COST * (1 + MEMBER_COST * members) * len(crystal.stiffness)
     if conduction is not None:
         conditions = len(conduction.indices) * len(settings.grain_sizes)
-        conditions *= 1 if conduction.electronic is None else 2
+        conditions *= 1 if conduction.electronic is None or settings.boundary.kapitza else 2
         total += conditions * (1 + MEMBER_COST * len(conduction.models.members))
     total *= settings.realisations
     done = 0.0
@@ -204,56 +231,14 @@ def _gathered_fields(
     medium = ElasticMedium(slabs, sample.grain_id, elastic.table, [])
     heat = None
     if thermal is not None:
-        heat = ThermalMedium(slabs, sample.grain_id, thermal.table, []), thermal.potential
+        heat = ThermalMedium(slabs, thermal.phase, thermal.table, []), thermal.potential
     local = output.local_fields(sample, medium, elastic.potential, heat)
     whole = {}
-    for name, field in local.items():
-        parts = job.comm.gather(field, root=0)
+    for name, values in local.items():
+        parts = job.comm.gather(values, root=0)
         if job.is_root:
             whole[name] = np.concatenate(parts, axis=0)
     return whole
-
-
-def _write_conduction(
-    writer: ResultWriter,
-    settings: Settings,
-    samples: list[Polycrystal],
-    conduction: Conduction,
-    thermal: Ensemble,
-    lattice: Ensemble | None,
-) -> None:
-    sizes = settings.grain_sizes
-    conditions = [
-        {"temperature": float(kelvin), "grain_size": size}
-        for kelvin in conduction.temperatures
-        for size in sizes
-    ]
-    output.write_thermal(writer, thermal, conditions, conduction, lattice)
-    if conduction.electronic is not None:
-        writer.note(
-            "electrons",
-            {
-                "origin": conduction.electronic.origin,
-                "boundaries": "phonons are scattered at grain boundaries mode by mode; the electronic part is that of "
-                "the bulk",
-            },
-        )
-    inverse = np.concatenate([1.0 / sample.diameters for sample in samples])
-    path = np.repeat(conduction.median_path, len(sizes))
-    rows = [
-        {
-            **condition,
-            "mean_free_path": float(length),
-            "mean": float(length / condition["grain_size"] * inverse.mean()),
-            "max": float(length / condition["grain_size"] * inverse.max()),
-        }
-        for condition, length in zip(conditions, path, strict=True)
-    ]
-    meaning = (
-        "median mean free path of the single crystal (nm), weighted with the conductivity it carries, "
-        "over the sphere-equivalent diameter of the grain; mean and maximum over the grains"
-    )
-    writer.note("knudsen", {"definition": meaning, "values": rows})
 
 
 def _write_sample(

@@ -34,7 +34,15 @@ MEMBERS = [cubic(168.4 + d, 121.4, 75.4 - d) for d in (-2.0, 0.0, 2.0)]
 
 
 def write_handover(
-    path, stiffness, members=None, *, temperatures=(300.0,), conductivity=None, electronic=None, slope=None
+    path,
+    stiffness,
+    members=None,
+    *,
+    temperatures=(300.0,),
+    conductivity=None,
+    electronic=None,
+    slope=None,
+    bulk=(None, None),
 ):
     """The table of the crystal's properties; with a slope (1/K) the stiffness changes with temperature."""
     kelvin = np.array(temperatures)
@@ -52,13 +60,18 @@ def write_handover(
     kappa = crystal_conductivity(mode_arrays())[[0, 1]] if conductivity is None else conductivity
     by_temperature = dict(zip((200.0, 300.0), kappa, strict=True))
     lattice = np.array([by_temperature.get(t, 1.0) * np.eye(3) for t in temperatures])
+    error, factors = bulk
+    own = {
+        "components": {} if error is None else {"mesh": error * lattice},
+        "members": None if factors is None else np.array(factors)[:, None, None, None] * lattice,
+    }
     table = HandoverTable(
         kelvin,
         column("thermal_lattice_parameters", [4.0] * 3),
         column("thermal_density", 8000.0),
         stiff("isothermal_stiffness"),
         stiff("adiabatic_stiffness"),
-        Column("lattice_thermal_conductivity", lattice, "made up"),
+        Column("lattice_thermal_conductivity", lattice, "made up", **own),
         column("specific_heat", 400.0),
         electronic,
     )
@@ -295,6 +308,50 @@ def test_electrons_without_uncertainty_leave_that_of_the_sum_unknown(inputs, tmp
     assert total.standard_uncertainty is None
 
 
+KAPITZA = {"kapitza": {"300.0": 5e-9}, "uncertainty": 0.2}
+
+
+def test_boundaries_with_a_resistance(inputs, tmp_path):
+    write_handover(inputs["handover"], CUBIC, MEMBERS, bulk=(0.05, (0.9, 1.0, 1.1)))
+    with run(inputs, tmp_path / "m.vtkhdf", boundary=KAPITZA, grain_sizes=[50.0, 1e9]) as reader:
+        record = reader.quantity("effective_thermal_conductivity")
+        given, area = reader.quantity("kapitza_resistance"), reader.quantity("boundary_area_density")
+        note, estimate = reader.note("boundaries"), reader.array("bounds/conductivity/grains_in_series")
+        warning = reader.note("knudsen")["warning"]
+        assert reader.note("gate")["passed"]
+    crystal = crystal_conductivity(mode_arrays())[1]
+    small, large = np.trace(record.value, axis1=1, axis2=2) / 3
+    assert large == pytest.approx(crystal, rel=1e-6)
+    assert estimate[0] < small < 1.2 * estimate[0] < 0.8 * crystal
+    assert record.members.shape == (3, 2, 3, 3)
+    assert np.allclose(record.members[2, 1], 1.1 * crystal * np.eye(3), rtol=1e-5, atol=1e-4)
+    # Resistances of grains and boundaries in series: each part by its share of the whole.
+    own = small / crystal
+    assert set(record.components) == {"model", "sampling", "mesh", "boundary"}
+    parts = {name: np.trace(part[0]) / 3 / small for name, part in record.components.items()}
+    assert parts["mesh"] == pytest.approx(0.05 * own, rel=0.1)
+    assert parts["boundary"] == pytest.approx(0.2 * (1 - own), rel=0.1)
+    assert (given.value, given.standard_uncertainty) == (5e-9, pytest.approx(1e-9))
+    assert area.value[0] == pytest.approx(area.value[1] * 1e9 / 50.0)
+    assert note["model"] == "kapitza"
+    assert note["area_over_stereology"] == pytest.approx(1.0, abs=0.1)
+    assert "Fourier's law fails in grains" in warning
+    assert "Fourier's law fails in small grains" in record.marks
+
+
+def test_without_the_resistances_error_that_of_the_conductivity_is_not_known(inputs, tmp_path):
+    write_handover(inputs["handover"], CUBIC, MEMBERS, bulk=(0.05, (0.9, 1.1)))
+    with run(inputs, tmp_path / "m.vtkhdf", boundary={"kapitza": 5e-9}, grain_sizes=[1e6]) as reader:
+        assert reader.quantity("effective_thermal_conductivity").standard_uncertainty is None
+        assert reader.note("knudsen")["warning"] == ""
+
+
+def test_mirrors_leave_the_crystals_conductivity(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf", boundary={"specularity": 1.0}) as reader:
+        value = reader.quantity("effective_thermal_conductivity").value
+    assert np.allclose(value, crystal_conductivity(mode_arrays())[1] * np.eye(3), rtol=1e-9, atol=1e-6)
+
+
 def test_knudsen_numbers(inputs, tmp_path):
     with run(inputs, tmp_path / "m.vtkhdf") as reader:
         note = reader.note("knudsen")
@@ -382,6 +439,8 @@ def test_gate_that_just_passes(inputs, tmp_path, monkeypatch):
         ({"grain_sizes": []}, "parameter 'grain_sizes' .* is empty"),
         ({"temperatures": [250.0]}, "no parameter 'temperatures'"),
         ({"grain": 5}, "no parameter 'grain'"),
+        ({"boundary": {"kapitza": 1e-9, "specularity": 0.2}}, "never both"),
+        ({"boundary": {"kapitza": {"400.0": 1e-9}}}, "not at 300 K"),
     ],
 )
 def test_bad_parameters_are_named(inputs, tmp_path, parameters, complaint):
@@ -424,12 +483,13 @@ def start(folder, inputs, launcher, name, **parameters):
     )
 
 
-def test_two_ranks_give_what_one_gives(inputs, tmp_path, require_program):
+@pytest.mark.parametrize("boundary", ["modes", KAPITZA])
+def test_two_ranks_give_what_one_gives(inputs, tmp_path, require_program, boundary):
     """On nine planes, so that the slabs are uneven."""
     require_program("mpirun", "openmpi-bin")
     launcher = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
     for name, prefix in (("one", []), ("two", launcher)):
-        done = start(tmp_path, inputs, prefix, name)
+        done = start(tmp_path, inputs, prefix, name, boundary=boundary)
         assert done.returncode == 0, done.stderr
     with h5py.File(tmp_path / "one.vtkhdf") as one, h5py.File(tmp_path / "two.vtkhdf") as two:
         names: list[str] = []

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers.homogenization.tensors import Floats, symmetric_matrix
+from hashigo.calculators.workers.interpolation import interpolated
 from hashigo.errors import InputError
 
 METRES_PER_NM = 1e-9
 #: Mode contributions handled at once, number; bounds the memory of a large mesh with many grains.
 CHUNK = 4_000_000
+BOTH = (
+    "a grain boundary scatters phonons mode by mode (with its specularity) or has a Kapitza resistance, never both: "
+    "its scattering would be counted twice"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,96 @@ def read_modes(reader: ResultReader, group: str) -> ModeSet:
         heat_capacity=np.atleast_2d(read("heat_capacity")),
         lifetime=np.atleast_2d(read("lifetime")),
     )
+
+
+@dataclass(frozen=True)
+class BoundaryModel:
+    """What a grain boundary does: scatters phonons mode by mode, or has a thermal resistance.
+
+    Attributes:
+        specularity: share of phonons that it reflects like a mirror, dimensionless.
+        kapitza: its thermal resistance by temperature (K), m^2 K/W, with one entry for 0 K where it holds at all; None
+            where phonons are scattered mode by mode.
+        uncertainty: relative standard uncertainty of the resistance, dimensionless; None where it is not known.
+    """
+
+    specularity: float = 0.0
+    kapitza: Mapping[float, float] | None = None
+    uncertainty: float | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> BoundaryModel:
+        """From a job's parameter.
+
+        Args:
+            value: "modes"; or a mapping with `specularity`, or with `kapitza` (a number, or numbers by temperature in
+                K, m^2 K/W) and `uncertainty`.
+
+        Raises:
+            InputError: when it is neither, or both.
+        """
+        given = {} if value == "modes" else value
+        if not isinstance(given, Mapping) or set(given) - {"specularity", "kapitza", "uncertainty"}:
+            raise InputError(
+                f"'boundary' is {value!r}", fix="give modes, {specularity: 0.3} or {kapitza: 1.2e-9}"
+            )
+        given = {key: one for key, one in given.items() if one is not None}
+        if "kapitza" in given and "specularity" in given:
+            raise InputError(BOTH, fix="leave out 'specularity' or 'kapitza'")
+        if "uncertainty" in given and "kapitza" not in given:
+            raise InputError("'uncertainty' of 'boundary' goes with 'kapitza'", fix="leave it out")
+        specularity = float(given.get("specularity", 0.0))
+        if not 0.0 <= specularity <= 1.0:
+            raise InputError(f"'specularity' is {specularity:g}", fix="give a number from 0 to 1")
+        resistance = given.get("kapitza")
+        if resistance is not None:
+            table = resistance if isinstance(resistance, Mapping) else {0.0: resistance}
+            resistance = {float(kelvin): float(one) for kelvin, one in table.items()}
+            if (
+                not resistance
+                or min(resistance.values()) < 0
+                or not np.isfinite(list(resistance.values())).all()
+            ):
+                raise InputError("'kapitza' must be zero or positive", fix="give m^2 K/W, such as 1.2e-9")
+        return cls(specularity, resistance, given.get("uncertainty"))
+
+    def resistance(self, temperatures: Floats) -> Floats:
+        """Thermal resistance at some temperatures.
+
+        Args:
+            temperatures: shape (n,), K.
+
+        Returns:
+            Shape (n,), m^2 K/W.
+
+        Raises:
+            InputError: when a temperature lies outside those given.
+        """
+        assert self.kapitza is not None
+        known = np.array(sorted(self.kapitza))
+        values = np.array([self.kapitza[kelvin] for kelvin in known])
+        if len(known) == 1 and known[0] == 0.0:
+            return np.full(len(temperatures), values[0])
+        wanted = np.asarray(temperatures, dtype=float)
+        return interpolated(known, values, wanted, "mesoscale.boundary.kapitza", "add it there")[0]
+
+
+def scattering_lengths(diameters: Floats, specularity: float) -> Floats:
+    """Lengths L of 1/τ = 1/τ_bulk + |v|/L for boundaries that reflect a share p of the phonons like a mirror.
+
+    Args:
+        diameters: of the grains, shape (n,), nm.
+        specularity: p, dimensionless.
+
+    Returns:
+        Diameters times (1+p)/(1-p), shape (n,), nm; infinite for mirrors.
+
+    Source: Ziman, Electrons and Phonons (1960).
+    """
+    diameters = np.asarray(diameters, dtype=float)
+    if specularity >= 1.0:
+        return np.full(diameters.shape, np.inf)
+    return np.asarray(diameters * (1.0 + specularity) / (1.0 - specularity))
 
 
 def limited_conductivity(modes: ModeSet, index: int, diameters: Floats) -> Floats:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashigo.calculators.workers.homogenization.bounds import Margin, margin, reuss_average, voigt_average
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
-from hashigo.calculators.workers.homogenization.phonons import MeshError, MeshModes, PhononModels
+from hashigo.calculators.workers.homogenization.phonons import MeshError
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium
 from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
     require_positive_definite,
-    rotate_conductivity,
     rotate_stiffness,
 )
 
@@ -53,10 +53,12 @@ class Ensemble:
         reuss: Reuss's tensor of each sample, shape of `realisations`.
         iterations: of each load, shape (n_realisations, n_conditions, m), count.
         residuals: of each load, shape (n_realisations, n_conditions, m), dimensionless.
-        table: property of each grain of the first realisation under the first condition, shape (n_grains, m,
-            m), same unit.
+        phase: phase of each voxel of the first realisation on this rank, shape (planes, ny, nx), indices.
+        table: property of each phase there under the first condition, shape (n_phases, m, m), same unit.
         potential: solution there of the first unit load, shape (components, planes, ny, nx), voxels or K.
         mesh: error from the mesh of the phonon modes; None where a series of meshes does not tell.
+        slope: rate of change of the conductivity with the resistance of the boundaries, times the resistance, shape
+            of `realisations`, same unit; None where they have none.
     """
 
     realisations: Floats
@@ -65,9 +67,11 @@ class Ensemble:
     reuss: Floats
     iterations: Floats
     residuals: Floats
+    phase: NDArray[np.int32]
     table: Floats
     potential: Floats
     mesh: MeshError | None = None
+    slope: Floats | None = None
 
     @property
     def member_means(self) -> Floats | None:
@@ -89,28 +93,68 @@ class Ensemble:
         return found
 
 
-class _Collector:
-    """Keeps what is reported of each realisation and condition."""
+class Collector:
+    """Keeps what is reported of each realisation, condition and member.
 
-    def __init__(self, realisations: int, conditions: int, size: int) -> None:
+    Args:
+        realisations: number of realisations.
+        conditions: number of conditions.
+        members: number of members.
+        size: number of unit loads.
+    """
+
+    def __init__(self, realisations: int, conditions: int, members: int, size: int) -> None:
         shape = (realisations, conditions, size, size)
         self.effective, self.voigt, self.reuss = np.empty(shape), np.empty(shape), np.empty(shape)
         self.iterations, self.residuals = np.empty(shape[:3]), np.empty(shape[:3])
+        self.members = np.empty((members, *shape)) if members else None
+        self.first: tuple[NDArray[np.int32], Floats, Floats] | None = None
 
-    def add(self, index: tuple[int, int], found: Effective, table: Floats, fractions: Floats) -> None:
-        """Keep what was found for a realisation and a condition, with the bounds of the sample."""
+    def add(
+        self,
+        index: tuple[int, int],
+        found: Effective,
+        phase: NDArray[np.int32],
+        table: Floats,
+        fractions: Floats,
+    ) -> None:
+        """Keep what was found for a realisation and a condition, with the bounds of the sample.
+
+        Args:
+            index: indices of the realisation and the condition.
+            found: effective tensor.
+            phase: phase of each voxel of this rank, shape (planes, ny, nx), indices.
+            table: property of each phase, shape (n_phases, m, m), GPa or W/(m K).
+            fractions: of their volume, shape (n_phases,), dimensionless.
+        """
         self.effective[index] = found.tensor
         self.voigt[index] = voigt_average(table, fractions)
         self.reuss[index] = reuss_average(table, fractions)
         self.iterations[index] = found.iterations
         self.residuals[index] = found.residuals
+        self.first = self.first or (phase, table, found.potentials[0])
 
-    def ensemble(
-        self, members: Floats | None, table: Floats, potential: Floats, mesh: MeshError | None = None
-    ) -> Ensemble:
-        """All that was kept."""
-        tensors = self.effective, members, self.voigt, self.reuss
-        return Ensemble(*tensors, self.iterations, self.residuals, table, potential, mesh)
+    def add_member(self, member: int, index: tuple[int, int], tensor: Floats) -> None:
+        """Keep what a member gave for a realisation and a condition.
+
+        Args:
+            member: its index.
+            index: indices of the realisation and the condition.
+            tensor: effective tensor, shape (m, m), GPa or W/(m K).
+        """
+        assert self.members is not None
+        self.members[(member, *index)] = tensor
+
+    def ensemble(self, mesh: MeshError | None = None, slope: Floats | None = None) -> Ensemble:
+        """All that was kept.
+
+        Args:
+            mesh: error from the mesh of the phonon modes.
+            slope: with the resistance of the boundaries, as of `Ensemble`.
+        """
+        assert self.first is not None
+        tensors = self.effective, self.members, self.voigt, self.reuss
+        return Ensemble(*tensors, self.iterations, self.residuals, *self.first, mesh, slope)
 
 
 def elastic_ensemble(
@@ -146,109 +190,28 @@ def elastic_ensemble(
         crystal: Floats, sample: Polycrystal, start: list[Floats] | None, limit: float
     ) -> tuple[Floats, Effective]:
         table = rotate_stiffness(crystal, sample.rotations)
-        medium = ElasticMedium(slabs, sample.grain_id, table, _grain_names(len(table)))
+        medium = ElasticMedium(slabs, sample.grain_id, table, grain_names(len(table)))
         return table, medium.effective(limit, start)
 
-    kept = _Collector(len(samples), len(stiffness), 6)
-    results = None if members is None else np.empty((len(members), len(samples), *members.shape[1:]))
-    first: tuple[Floats, Effective] | None = None
+    count = 0 if members is None else len(members)
+    kept = Collector(len(samples), len(stiffness), count, 6)
     for index, sample in enumerate(samples):
         start: list[Floats] | None = None
+        where = f"realisation {index + 1} of {len(samples)}"
         for column, crystal in enumerate(stiffness):
             table, found = solve(crystal, sample, start, tolerance)
-            kept.add((index, column), found, table, sample.fractions)
-            first = first or (table, found)
+            kept.add((index, column), found, sample.grain_id, table, sample.fractions)
             # Strains hardly change from one temperature, or member, to the next.
             start = found.potentials
-            where = f"realisation {index + 1} of {len(samples)}"
             tick(ELASTIC_COST, f"stiffness of {where}")
-            for member in range(0 if members is None else len(members)):
+            for member in range(count):
                 assert members is not None
-                assert results is not None
                 of_member = solve(members[member, column], sample, start, member_tolerance(tolerance))[1]
-                results[member, index, column] = of_member.tensor
+                kept.add_member(member, (index, column), of_member.tensor)
                 tick(MEMBER_COST * ELASTIC_COST, f"stiffness of committee member {member} on {where}")
-    assert first is not None
-    return kept.ensemble(results, first[0], first[1].potentials[0])
+    return kept.ensemble()
 
 
-def thermal_ensemble(
-    samples: Sequence[Polycrystal],
-    slabs: Slabs,
-    models: PhononModels,
-    conditions: Sequence[tuple[int, float]],
-    tolerance: float,
-    tick: Tick,
-    electronic: Floats | None = None,
-) -> Ensemble:
-    """Effective conductivity of each sample under each condition by the mean model and by each member.
-
-    Args:
-        samples: realisations of the polycrystal.
-        slabs: grid of the samples.
-        models: phonon modes.
-        conditions: index of the temperature, and mean grain diameter in nm, of each condition.
-        tolerance: relative residual of each load, dimensionless.
-        tick: told of each problem solved.
-        electronic: carried by electrons besides, in crystal axes, whatever the grain's size, shape
-            (n_conditions, 3, 3), W/(m K); None where phonons are the only carriers.
-
-    Returns:
-        Conductivity in W/(m K).
-
-    Raises:
-        InputError: when the conductivity of a grain is not positive definite.
-    """
-    kept = _Collector(len(samples), len(conditions), 3)
-    members = np.empty((len(models.members), len(samples), len(conditions), 3, 3))
-    first: tuple[Floats, Floats] | None = None
-    for place, sample in enumerate(samples):
-        start: list[Floats] | None = None
-        for column, (index, size) in enumerate(conditions):
-            diameters = size * sample.diameters
-            besides = 0.0 if electronic is None else electronic[column]
-            table = rotate_conductivity(models.grains(index, diameters) + besides, sample.rotations)
-            found = _conduct(slabs, sample, table, tolerance, start)
-            kept.add((place, column), found, table, sample.fractions)
-            first = first or (table, found.potentials[0])
-            # Temperatures hardly change from one condition, or member, to the next.
-            start = found.potentials
-            where = f"realisation {place + 1} of {len(samples)}"
-            tick(1.0, f"conductivity of {where}")
-            for member in range(len(models.members)):
-                changed = models.member_grains(member, index, diameters)
-                table = rotate_conductivity(changed + besides, sample.rotations)
-                of_member = _conduct(slabs, sample, table, member_tolerance(tolerance), start)
-                members[member, place, column] = of_member.tensor
-                tick(MEMBER_COST, f"conductivity of committee member {member} on {where}")
-    assert first is not None
-    mesh = _mesh_error(models.series, samples[0], conditions, electronic)
-    return kept.ensemble(members if len(members) else None, *first, mesh)
-
-
-def _mesh_error(
-    series: MeshModes | None,
-    sample: Polycrystal,
-    conditions: Sequence[tuple[int, float]],
-    electronic: Floats | None,
-) -> MeshError | None:
-    if series is None:
-        return None
-    errors = [
-        series.relative_error(
-            index, size * sample.diameters, sample.fractions, None if electronic is None else electronic[row]
-        )
-        for row, (index, size) in enumerate(conditions)
-    ]
-    return MeshError(np.array(errors), series.tolerance)
-
-
-def _conduct(
-    slabs: Slabs, sample: Polycrystal, table: Floats, tolerance: float, start: list[Floats] | None
-) -> Effective:
-    medium = ThermalMedium(slabs, sample.grain_id, table, _grain_names(len(table)))
-    return medium.effective(tolerance, start)
-
-
-def _grain_names(count: int) -> list[str]:
+def grain_names(count: int) -> list[str]:
+    """Names of grains, for errors."""
     return [f"grain {index}" for index in range(count)]

@@ -45,6 +45,7 @@ class Conduction:
             (n_temperatures,), dimensionless; None when it is not known.
         converged: whether the single crystal's conductivity is converged.
         median_path: median mean free path, shape (n_temperatures,), nm.
+        bulk: conductivity of the single crystal with all its carriers that are known.
         calibrated: whether the spread of the committee's modes is.
         electronic: carried by electrons; None where there are none, or they are not known.
         marks: what the reader must know of the conductivity.
@@ -57,6 +58,7 @@ class Conduction:
     mesh: Floats | None
     converged: bool
     median_path: Floats
+    bulk: Column
     calibrated: bool = False
     electronic: Column | None = None
     marks: tuple[str, ...] = ()
@@ -135,6 +137,7 @@ def read_conduction(reader: ResultReader, table: HandoverTable) -> Conduction:
         mesh,
         converged,
         path,
+        kappa,
         table.lattice_conductivity.calibrated,
         table.electronic_conductivity,
         kappa.marks,

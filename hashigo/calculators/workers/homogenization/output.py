@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.homogenization.bounds import cubic_constants, cubic_estimates
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
-from hashigo.calculators.workers.homogenization.inputs import Conduction, Crystal
+from hashigo.calculators.workers.homogenization.inputs import Crystal
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.tensors import (
@@ -66,8 +66,15 @@ def _quantity(
     )
 
 
-def _write_members(writer: ResultWriter, what: str, members: Floats | None, unit: str) -> None:
-    """Write what each member gave on each realisation, shape (n_members, n_realisations, n_conditions, m, m)."""
+def write_members(writer: ResultWriter, what: str, members: Floats | None, unit: str) -> None:
+    """Write what each member gave on each realisation.
+
+    Args:
+        writer: open result file.
+        what: name of the property.
+        members: shape (n_members, n_realisations, n_conditions, m, m), in `unit`; None without a committee.
+        unit: of the property.
+    """
     if members is not None:
         writer.array(f"members/{what}", members, units=unit)
 
@@ -90,7 +97,7 @@ def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> No
     )
     moduli = isotropic_moduli(found.realisations)
     of_members = (None, None) if members is None else isotropic_moduli(members)
-    _write_members(
+    write_members(
         writer, "stiffness", None if found.members is None else mandel_to_voigt(found.members), "GPa"
     )
     for name, value, spread in zip(("bulk", "shear"), moduli, of_members, strict=True):
@@ -118,76 +125,6 @@ def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> No
     }
     for name, estimate in values.items():
         writer.array(f"bounds/{name}", estimate, units="GPa")
-
-
-def write_thermal(
-    writer: ResultWriter,
-    found: Ensemble,
-    conditions: Sequence[Mapping[str, float]],
-    conduction: Conduction,
-    lattice: Ensemble | None = None,
-) -> None:
-    """Write effective conductivity and its bounds.
-
-    Args:
-        writer: open result file.
-        found: effective conductivity, W/(m K), with the mesh's part of its error where a series of meshes tells it.
-        conditions: temperature (K) and mean grain diameter (nm) of each; diameters change first.
-        conduction: of the crystal; its mesh error is taken where `found` has none of its own.
-        lattice: carried by phonons alone, where electrons carry heat too, W/(m K).
-    """
-    sizes = len(conditions) // len(conduction.temperatures)
-    electronic, share = None, 1.0
-    if conduction.electronic is not None:
-        electronic = np.repeat(conduction.electronic.value, sizes, axis=0)
-        assert lattice is not None
-        _write_conductivity(writer, "effective_lattice_conductivity", lattice, conditions, conduction, 1.0)
-        lattices = np.trace(lattice.realisations.mean(axis=0), axis1=-2, axis2=-1)
-        share = lattices / (lattices + np.trace(electronic, axis1=-2, axis2=-1))
-    _write_conductivity(writer, "effective_thermal_conductivity", found, conditions, conduction, share)
-    writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
-    writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")
-    writer.array("realisations/conductivity", found.realisations, units="W/(m K)")
-    _write_members(writer, "conductivity", found.members, "W/(m K)")
-    writer.array("homogenization/conductivity/iterations", found.iterations, units="dimensionless")
-    writer.array("homogenization/conductivity/residuals", found.residuals, units="dimensionless")
-
-
-def _write_conductivity(
-    writer: ResultWriter,
-    name: str,
-    found: Ensemble,
-    conditions: Sequence[Mapping[str, float]],
-    conduction: Conduction,
-    share: Any,
-) -> None:
-    """Write one effective conductivity; `share` is that of phonons in it, whose mesh error is known."""
-    value = found.realisations.mean(axis=0)
-    sizes = len(conditions) // len(conduction.temperatures)
-    converged = conduction.converged
-    mesh = None if conduction.mesh is None else share * np.repeat(conduction.mesh, sizes)
-    if found.mesh is not None:
-        mesh, converged = found.mesh.relative, found.mesh.converged
-    electrons = conduction.electronic if name == "effective_thermal_conductivity" else None
-    # Without the mesh's or the electrons' part the others would be taken for the whole.
-    parts = {}
-    if mesh is not None and (electrons is None or electrons.components):
-        parts = uncertainty_components(found.realisations, found.member_means)
-        parts["mesh"] = np.abs(value) * mesh[:, None, None]
-        if electrons is not None:
-            # To first order: fields in an untextured polycrystal hardly change with a part that all grains share.
-            error = np.trace(electrons.components["electronic"], axis1=1, axis2=2) / 3
-            parts["electronic"] = np.repeat(error, sizes)[:, None, None] * np.eye(3)
-    writer.quantity(
-        name,
-        value,
-        conditions=conditions,
-        components=parts,
-        members=found.member_means,
-        calibrated=conduction.calibrated,
-        converged=converged,
-        marks=conduction.marks if name == "effective_thermal_conductivity" else conduction.lattice_marks,
-    )
 
 
 def write_grains(writer: ResultWriter, sample: Polycrystal) -> None:

@@ -175,15 +175,22 @@ def require_positive_definite(tensors: Floats, what: str, names: list[str]) -> N
     Raises:
         InputError: names the first tensor that is not.
     """
-    for tensor, name in zip(tensors, names, strict=True):
-        if not np.isfinite(tensor).all():
-            raise InputError(f"the {what} of {name} has entries that are no numbers (NaN or infinite)")
-        scale = np.abs(tensor).max()
-        if np.abs(tensor - tensor.T).max() > 1e-8 * scale:
-            raise InputError(f"the {what} of {name} is not symmetric")
-        lowest = float(np.linalg.eigvalsh(tensor)[0])
-        if lowest <= 1e-12 * scale:
-            raise InputError(
-                f"the {what} of {name} is not positive definite: its lowest eigenvalue is {lowest:.4g}",
-                fix="look at the stage that computed it; no stable material has such a tensor",
-            )
+    tensors = np.asarray(tensors, dtype=float)
+    finite = np.asarray(np.isfinite(tensors).all(axis=(1, 2)))
+    known = np.where(finite[:, None, None], tensors, np.eye(tensors.shape[-1]))
+    scale = np.abs(known).max(axis=(1, 2))
+    symmetric = np.asarray(np.abs(known - np.swapaxes(known, 1, 2)).max(axis=(1, 2)) <= 1e-8 * scale)
+    lowest = np.linalg.eigvalsh(known)[:, 0]
+    wrong = ~(finite & symmetric & (lowest > 1e-12 * scale))
+    if not wrong.any():
+        return
+    first = int(np.argmax(wrong))
+    name = names[first]
+    if not finite[first]:
+        raise InputError(f"the {what} of {name} has entries that are no numbers (NaN or infinite)")
+    if not symmetric[first]:
+        raise InputError(f"the {what} of {name} is not symmetric")
+    raise InputError(
+        f"the {what} of {name} is not positive definite: its lowest eigenvalue is {lowest[first]:.4g}",
+        fix="look at the stage that computed it; no stable material has such a tensor",
+    )

@@ -26,6 +26,11 @@ class Rank:
     def allreduce(self, value):
         return sum(self.allgather(value)[1:], self.allgather(value)[0])
 
+    def sendrecv(self, value, dest, source):
+        sent, received = self.allgather((dest, value))[source]
+        assert sent == self.rank
+        return received
+
     def bcast(self, value, root=0):
         return self.allgather(value)[root]
 

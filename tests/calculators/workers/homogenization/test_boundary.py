@@ -132,3 +132,25 @@ def test_modes_are_read_from_a_result(tmp_path):
             boundary.read_modes(reader, "modes/coarse/mean")
     assert np.array_equal(again.lifetime, modes.lifetime)
     assert again.volume == modes.volume
+
+
+def test_mirrors_do_not_scatter_and_half_a_mirror_trebles_the_length():
+    assert boundary.scattering_lengths(np.array([10.0]), 0.5) == pytest.approx(30.0)
+    assert np.isinf(boundary.scattering_lengths(np.array([10.0]), 1.0)).all()
+    assert boundary.scattering_lengths(np.array([10.0]), 0.0) == pytest.approx(10.0)
+
+
+def test_one_boundary_has_one_model():
+    with pytest.raises(InputError, match="never both"):
+        boundary.BoundaryModel.read({"kapitza": 1e-9, "specularity": 0.5})
+    assert boundary.BoundaryModel.read("modes") == boundary.BoundaryModel()
+    one = boundary.BoundaryModel.read({"kapitza": 1e-9, "specularity": None, "uncertainty": 0.1})
+    assert (one.kapitza, one.uncertainty) == ({0.0: 1e-9}, 0.1)
+
+
+def test_resistance_between_and_beyond_its_temperatures():
+    one = boundary.BoundaryModel.read({"kapitza": {"300.0": 2e-9, "600.0": 1e-9}})
+    assert one.resistance(np.array([300.0, 450.0, 600.0])) == pytest.approx([2e-9, 1.5e-9, 1e-9])
+    with pytest.raises(InputError, match="not at 700 K, and nothing is extrapolated"):
+        one.resistance(np.array([700.0]))
+    assert boundary.BoundaryModel.read({"kapitza": 3e-9}).resistance(np.array([5.0])) == pytest.approx(3e-9)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hashigo.calculators.workers.homogenization.boundary import ModeSet
-from hashigo.calculators.workers.homogenization.ensemble import elastic_ensemble, thermal_ensemble
+from hashigo.calculators.workers.homogenization.conduction import ModeByMode, thermal_ensemble
+from hashigo.calculators.workers.homogenization.ensemble import elastic_ensemble
 from hashigo.calculators.workers.homogenization.microstructure import voronoi_polycrystal
 from hashigo.calculators.workers.homogenization.output import uncertainty_components
 from hashigo.calculators.workers.homogenization.phonons import PhononModels
@@ -54,7 +55,8 @@ def modes(factor):
 
 def conductivity(slabs, seeds, factors):
     models = PhononModels(modes(1.0), modes(1.0), tuple(modes(factor) for factor in factors))
-    return thermal_ensemble(samples(*seeds), slabs, models, [(0, 50.0)], 1e-6, lambda *_: None)
+    law = ModeByMode(samples(*seeds), models, [(0, 50.0)])
+    return thermal_ensemble(len(seeds), slabs, law, 1e-6, lambda *_: None)
 
 
 def parts(found):
