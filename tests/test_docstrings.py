@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hashigo"
 
 #: Words that tell the unit of a number, or that it has none.
 UNITS = re.compile(
-    r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status)|"
+    r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status|voxels?\b)|"
     r"eV|Å|nm|µm|THz|GPa|bytes|Pa\b|\bK\b|W/|J/|kg|mol|"
     r"μ_B|, e\.|\bm\b|m\^|m/s|\b[fp]?s\b|°|second|unit|Ry|1/Å|"
     + "|".join(re.escape(q.unit) for q in vocabulary().values())

@@ -1,16 +1,21 @@
-"""Compiled loops of the solver: constitutive law on the rotated scheme, preconditioner in Fourier space.
+"""Compiled loops of the solver: the balance of voxels on two discretisations, and the steps of conjugate gradients.
 
-Displacements (temperatures) live on the corners of the voxels, strains (gradients) in their centres. The
-derivative in a centre is the mean of the four edge differences around it, which is Willot's rotated scheme
-and the trilinear hexahedron with reduced integration. Arrays are indexed z, y, x; a field on this rank's
-planes carries one more plane, the first of the next rank.
+Displacements (temperatures) live on the corners of the voxels. All loads are solved at once: a field has the shape
+(planes, components, ny, nx · loads), the loads beside each other at each corner, so that rows are long and runs of
+voxels of one phase are too, which is what the processor's vectors want. `lanes` is a tuple with an entry for each
+load. A field that is differentiated carries the last plane of the rank before and the first one of the next.
+Stiffness is in Voigt's notation here, with engineering shear strain, which saves the roots of two.
 
-Source: Willot, C. R. Mécanique 343, 232 (2015).
+Two discretisations: "rotated" takes the derivative in a voxel's centre, the mean of the four edges along an axis, which
+is Willot's rotated scheme and the trilinear hexahedron with reduced integration; "hexahedra" integrates the trilinear
+hexahedron fully, which leaves no mode without energy and so converges with voids.
+
+Source: Willot, C. R. Mécanique 343, 232 (2015); Schneider, Merkert & Kabel, Int. J. Numer. Methods Eng. 109, 1461
+(2017).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numba
@@ -18,239 +23,482 @@ import numpy as np
 
 # Sums may be reordered for speed; NaN must stay NaN, so no more than that.
 FAST = {"reassoc", "contract", "nsz"}
-RSQRT2 = 1.0 / math.sqrt(2.0)
+#: Bytes that stay in a core's cache from one plane of a field to the next.
+CACHE = 1 << 18
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def _differences(field: Any, i: int, j: int, jp: int, along: Any, dy: Any, dz: Any) -> None:
-    """For each corner of a row of voxels: the sum of four rows, and their differences along y and z."""
-    for k in range(along.size):
-        a, b = field[i, j, k], field[i, jp, k]
-        c, d = field[i + 1, j, k], field[i + 1, jp, k]
-        along[k] = a + b + c + d
-        dy[k] = (b - a) + (d - c)
-        dz[k] = (c - a) + (d - b)
-
-
-@numba.njit(cache=True, fastmath=FAST)
-def _scatter(force: Any, i: int, j: int, jp: int, fx: Any, fy: Any, fz: Any) -> None:
-    """Adjoint of the derivative: add a row of fluxes to the corners."""
-    n = fx.size
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _differences(a: Any, b: Any, c: Any, d: Any, along: Any, dy: Any, dz: Any, shift: int) -> None:
+    """For each corner of a row: the sum of the four rows around, and their differences along y and z."""
+    n = a.size
     for k in range(n):
-        km = k - 1 if k > 0 else n - 1
-        x = 0.25 * (fx[km] - fx[k])
-        y = 0.25 * (fy[km] + fy[k])
-        z = 0.25 * (fz[km] + fz[k])
-        force[i, j, k] += x - y - z
-        force[i, jp, k] += x + y - z
-        force[i + 1, j, k] += x - y + z
-        force[i + 1, jp, k] += x + y + z
+        along[k] = (a[k] + b[k]) + (c[k] + d[k])
+        dy[k] = (b[k] - a[k]) + (d[k] - c[k])
+        dz[k] = (c[k] - a[k]) + (d[k] - b[k])
+    for k in range(shift):
+        along[n + k], dy[n + k], dz[n + k] = along[k], dy[k], dz[k]
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def elastic_row(u: Any, phase: Any, table: Any, load: Any, i: int, j: int, buffers: Any, stress: Any) -> None:
-    """Mandel stress of a row of voxels.
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _scatter(q0: Any, q1: Any, q2: Any, q3: Any, fx: Any, fy: Any, fz: Any, shift: int) -> None:
+    """Adjoint of the derivative: add a row of fluxes, with the last voxels' in front, to its four rows of corners."""
+    for k in range(q0.size):
+        x = 0.25 * (fx[k] - fx[k + shift])
+        y = 0.25 * (fy[k] + fy[k + shift])
+        z = 0.25 * (fz[k] + fz[k + shift])
+        low, high = x - z, x + z
+        q0[k] += low - y
+        q1[k] += low + y
+        q2[k] += high - y
+        q3[k] += high + y
 
-    Args:
-        u: displacement with one more plane, shape (3, planes + 1, ny, nx), voxels.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: Mandel stiffness of each phase, shape (n_phases, 6, 6), GPa.
-        load: mean Mandel strain, shape (6,), dimensionless.
-        i: index of the plane.
-        j: index of the row.
-        buffers: scratch, shape (9, nx), dimensionless.
-        stress: result, shape (6, nx), GPa.
-    """
-    ny, nx = phase.shape[1], phase.shape[2]
-    jp = j + 1 if j + 1 < ny else 0
-    for c in range(3):
-        _differences(u[c], i, j, jp, buffers[3 * c], buffers[3 * c + 1], buffers[3 * c + 2])
-    for k in range(nx):
-        kp = k + 1 if k + 1 < nx else 0
-        xx = 0.25 * (buffers[0, kp] - buffers[0, k])
-        xy = 0.25 * (buffers[1, kp] + buffers[1, k])
-        xz = 0.25 * (buffers[2, kp] + buffers[2, k])
-        yx = 0.25 * (buffers[3, kp] - buffers[3, k])
-        yy = 0.25 * (buffers[4, kp] + buffers[4, k])
-        yz = 0.25 * (buffers[5, kp] + buffers[5, k])
-        zx = 0.25 * (buffers[6, kp] - buffers[6, k])
-        zy = 0.25 * (buffers[7, kp] + buffers[7, k])
-        zz = 0.25 * (buffers[8, kp] + buffers[8, k])
-        e0 = load[0] + xx
-        e1 = load[1] + yy
-        e2 = load[2] + zz
-        e3 = load[3] + RSQRT2 * (yz + zy)
-        e4 = load[4] + RSQRT2 * (xz + zx)
-        e5 = load[5] + RSQRT2 * (xy + yx)
-        law = table[phase[i, j, k]]
-        for a in range(6):
-            stress[a, k] = (
-                law[a, 0] * e0
-                + law[a, 1] * e1
-                + law[a, 2] * e2
-                + law[a, 3] * e3
-                + law[a, 4] * e4
-                + law[a, 5] * e5
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _elastic_strain(b: Any, e: Any, shift: int) -> None:
+    """Strains of a row of voxels, engineering shear, from the sums and differences of three components."""
+    for k in range(e.shape[1]):
+        kp = k + shift
+        e[0, k] = 0.25 * (b[0, kp] - b[0, k])
+        e[1, k] = 0.25 * (b[4, kp] + b[4, k])
+        e[2, k] = 0.25 * (b[8, kp] + b[8, k])
+    for k in range(e.shape[1]):
+        kp = k + shift
+        e[3, k] = 0.25 * ((b[5, kp] + b[5, k]) + (b[7, kp] + b[7, k]))
+        e[4, k] = 0.25 * ((b[2, kp] + b[2, k]) + (b[6, kp] - b[6, k]))
+        e[5, k] = 0.25 * ((b[1, kp] + b[1, k]) + (b[3, kp] - b[3, k]))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _gradient(b: Any, e: Any, shift: int) -> None:
+    """Gradients of a row of voxels from the sums and differences of one component."""
+    for k in range(e.shape[1]):
+        kp = k + shift
+        e[0, k] = 0.25 * (b[0, kp] - b[0, k])
+        e[1, k] = 0.25 * (b[1, kp] + b[1, k])
+        e[2, k] = 0.25 * (b[2, kp] + b[2, k])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _three_fluxes(law: Any, e: Any, low: int, high: int, o0: Any, o1: Any, o2: Any) -> None:
+    """Three fluxes of some voxels of one phase. Slices, and one loop for the three, let the compiler vectorise."""
+    if law.shape[1] == 6:
+        e0, e1, e2 = e[0, low:high], e[1, low:high], e[2, low:high]
+        e3, e4, e5 = e[3, low:high], e[4, low:high], e[5, low:high]
+        a0, a1, a2, a3, a4, a5 = law[0, 0], law[0, 1], law[0, 2], law[0, 3], law[0, 4], law[0, 5]
+        b0, b1, b2, b3, b4, b5 = law[1, 0], law[1, 1], law[1, 2], law[1, 3], law[1, 4], law[1, 5]
+        c0, c1, c2, c3, c4, c5 = law[2, 0], law[2, 1], law[2, 2], law[2, 3], law[2, 4], law[2, 5]
+        for k in range(o0.size):
+            s, t, u, v, w, x = e0[k], e1[k], e2[k], e3[k], e4[k], e5[k]
+            o0[k] = (a0 * s + a1 * t + a2 * u) + (a3 * v + a4 * w + a5 * x)
+            o1[k] = (b0 * s + b1 * t + b2 * u) + (b3 * v + b4 * w + b5 * x)
+            o2[k] = (c0 * s + c1 * t + c2 * u) + (c3 * v + c4 * w + c5 * x)
+    else:
+        e0, e1, e2 = e[0, low:high], e[1, low:high], e[2, low:high]
+        a0, a1, a2 = law[0, 0], law[0, 1], law[0, 2]
+        b0, b1, b2 = law[1, 0], law[1, 1], law[1, 2]
+        c0, c1, c2 = law[2, 0], law[2, 1], law[2, 2]
+        for k in range(o0.size):
+            s, t, u = e0[k], e1[k], e2[k]
+            o0[k] = a0 * s + a1 * t + a2 * u
+            o1[k] = b0 * s + b1 * t + b2 * u
+            o2[k] = c0 * s + c1 * t + c2 * u
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _law(table: Any, phase: Any, e: Any, s: Any, shift: int) -> None:
+    """Flux of a row of voxels, run by run of one phase; that of the last voxel comes in front too."""
+    n = phase.size
+    start = 0
+    while start < n:
+        law = table[phase[start]]
+        stop = start + 1
+        while stop < n and phase[stop] == phase[start]:
+            stop += 1
+        low, high = start * shift, stop * shift
+        for a in range(0, e.shape[0], 3):
+            o0, o1, o2 = (
+                s[a, low + shift : high + shift],
+                s[a + 1, low + shift : high + shift],
+                s[a + 2, low + shift : high + shift],
             )
+            _three_fluxes(law[a : a + 3], e, low, high, o0, o1, o2)
+        start = stop
+    s[:, :shift] = s[:, n * shift :]
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def elastic_forces(u: Any, phase: Any, table: Any, load: Any, force: Any, total: Any) -> None:
-    """Stress of each voxel and the forces that it puts on the corners.
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _add_energy(e: Any, s: Any, sums: Any, shift: int) -> None:
+    """Add the products of strains and stresses of a row of voxels to a row of sums."""
+    for a in range(e.shape[0]):
+        strain, stress = e[a], s[a, shift:]
+        for k in range(sums.size):
+            sums[k] += float(strain[k]) * float(stress[k])
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_at_once(field: Any) -> int:
+    """Number of rows whose four planes stay in a core's cache."""
+    return max(4, CACHE // (4 * field.shape[1] * field.shape[3] * field.itemsize))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _fold(sums: Any, lanes: Any) -> Any:
+    """Sum of a row for each load."""
+    out = np.zeros(len(lanes))
+    for k in range(sums.size):
+        out[k % len(lanes)] += sums[k]
+    return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def elastic_rotated(p: Any, phase: Any, table: Any, q: Any, first: int, last: int, lanes: Any) -> Any:
+    """Forces on the corners of some planes, and their work.
 
     Args:
-        u: displacement with one more plane, shape (3, planes + 1, ny, nx), voxels.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: Mandel stiffness of each phase, shape (n_phases, 6, 6), GPa.
-        load: mean Mandel strain, shape (6,), dimensionless.
-        force: result, the forces are added to it, shape of `u`, GPa.
-        total: result, sum of the Mandel stress over the voxels, shape (6,), GPa.
+        p: displacement with a plane of each neighbour, shape (planes + 2, 3, ny, nx · loads), voxels.
+        phase: phase of each voxel, first those of the plane before, shape (planes + 1, ny, nx), indices.
+        table: Voigt stiffness of each phase, shape (n_phases, 6, 6), GPa.
+        q: result, planes from `first` to `last` are set, shape (planes, 3, ny, nx · loads), GPa.
+        first: index of the first plane.
+        last: index after the last plane.
+        lanes: an entry for each load, shape (loads,), dimensionless.
+
+    Returns:
+        Work of the stress in the voxels of these planes for each load, shape (loads,), GPa.
     """
-    planes, ny, nx = phase.shape
-    buffers = np.empty((9, nx))
-    stress = np.empty((6, nx))
-    shear = np.empty((3, nx))
-    total[:] = 0.0
-    for i in range(planes):
+    ny, width, shift = p.shape[2], p.shape[3], len(lanes)
+    b = np.empty((9, width + shift), p.dtype)
+    e = np.empty((6, width), p.dtype)
+    s = np.empty((6, width + shift), p.dtype)
+    spill = np.empty((3, ny, width), p.dtype)
+    sums = np.zeros(width)
+    q[first:last] = 0.0
+    block = _rows_at_once(p)
+    for begin in range(0, ny, block):
+        for v in range(first - 1, last):
+            low = q[v] if v >= first else spill
+            high = q[v + 1] if v + 1 < last else spill
+            near, far = p[v + 1], p[v + 2]
+            for j in range(begin, min(ny, begin + block)):
+                jp = j + 1 if j + 1 < ny else 0
+                for c in range(3):
+                    d = b[3 * c : 3 * c + 3]
+                    _differences(near[c, j], near[c, jp], far[c, j], far[c, jp], d[0], d[1], d[2], shift)
+                _elastic_strain(b, e, shift)
+                _law(table, phase[v + 1, j], e, s, shift)
+                if v >= first:
+                    _add_energy(e, s, sums, shift)
+                _scatter(low[0, j], low[0, jp], high[0, j], high[0, jp], s[0], s[5], s[4], shift)
+                _scatter(low[1, j], low[1, jp], high[1, j], high[1, jp], s[5], s[1], s[3], shift)
+                _scatter(low[2, j], low[2, jp], high[2, j], high[2, jp], s[4], s[3], s[2], shift)
+    return _fold(sums, lanes)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def thermal_rotated(p: Any, phase: Any, table: Any, q: Any, first: int, last: int, lanes: Any) -> Any:
+    """Balance of heat on the corners of some planes, and its product with the temperature.
+
+    Args:
+        p: temperature with a plane of each neighbour, shape (planes + 2, 1, ny, nx · loads), K.
+        phase: phase of each voxel, first those of the plane before, shape (planes + 1, ny, nx), indices.
+        table: conductivity of each phase, shape (n_phases, 3, 3), W/(m K).
+        q: result, planes from `first` to `last` are set, shape (planes, 1, ny, nx · loads), W/(m K) times K.
+        first: index of the first plane.
+        last: index after the last plane.
+        lanes: an entry for each load, shape (loads,), dimensionless.
+
+    Returns:
+        Flux times gradient, summed over the voxels of these planes, for each load, shape (loads,), W/(m K) times K^2.
+    """
+    ny, width, shift = p.shape[2], p.shape[3], len(lanes)
+    b = np.empty((3, width + shift), p.dtype)
+    e = np.empty((3, width), p.dtype)
+    s = np.empty((3, width + shift), p.dtype)
+    spill = np.empty((ny, width), p.dtype)
+    sums = np.zeros(width)
+    q[first:last] = 0.0
+    block = _rows_at_once(p)
+    for begin in range(0, ny, block):
+        for v in range(first - 1, last):
+            low = q[v, 0] if v >= first else spill
+            high = q[v + 1, 0] if v + 1 < last else spill
+            near, far = p[v + 1, 0], p[v + 2, 0]
+            for j in range(begin, min(ny, begin + block)):
+                jp = j + 1 if j + 1 < ny else 0
+                _differences(near[j], near[jp], far[j], far[jp], b[0], b[1], b[2], shift)
+                _gradient(b, e, shift)
+                _law(table, phase[v + 1, j], e, s, shift)
+                if v >= first:
+                    _add_energy(e, s, sums, shift)
+                _scatter(low[j], low[jp], high[j], high[jp], s[0], s[1], s[2], shift)
+    return _fold(sums, lanes)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _add_four(m: Any, e: Any, f: Any) -> None:
+    """Add four forces of some voxels of one phase from four displacements."""
+    e0, e1, e2, e3 = e[0], e[1], e[2], e[3]
+    a0, a1, a2, a3 = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
+    b0, b1, b2, b3 = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
+    c0, c1, c2, c3 = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
+    d0, d1, d2, d3 = m[3, 0], m[3, 1], m[3, 2], m[3, 3]
+    f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
+    for k in range(f0.size):
+        s, t, u, v = e0[k], e1[k], e2[k], e3[k]
+        f0[k] += (a0 * s + a1 * t) + (a2 * u + a3 * v)
+        f1[k] += (b0 * s + b1 * t) + (b2 * u + b3 * v)
+        f2[k] += (c0 * s + c1 * t) + (c2 * u + c3 * v)
+        f3[k] += (d0 * s + d1 * t) + (d2 * u + d3 * v)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def _element_forces(table: Any, phase: Any, values: Any, forces: Any, shift: int) -> None:
+    """Forces of a row of elements on its four lines of corners, run by run of one phase."""
+    n, rows = phase.size, values.shape[0]
+    forces[:] = 0.0
+    start = 0
+    while start < n:
+        matrix = table[phase[start]]
+        stop = start + 1
+        while stop < n and phase[stop] == phase[start]:
+            stop += 1
+        for a in range(0, 2 * rows, 4):
+            low, line = (start + a // rows) * shift, a % rows
+            f = forces[line : line + 4, low : low + (stop - start) * shift]
+            for b in range(0, 2 * rows, 4):
+                begin, source = (start + b // rows) * shift, b % rows
+                e = values[source : source + 4, begin : begin + (stop - start) * shift]
+                _add_four(matrix[a : a + 4, b : b + 4], e, f)
+        start = stop
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def hexahedra(p: Any, phase: Any, table: Any, q: Any, first: int, last: int, lanes: Any) -> Any:
+    """Forces (balance of heat) on the corners of some planes by the matrices of fully integrated hexahedra.
+
+    Args:
+        p: displacement (voxels) or temperature (K), shape (planes + 2, components, ny, nx · loads).
+        phase: phase of each voxel, first those of the plane before, shape (planes + 1, ny, nx), indices.
+        table: matrix of each phase, as of `element_matrices`, shape (n_phases, 8 · components, 8 · components), GPa or
+            W/(m K).
+        q: result, planes from `first` to `last` are set, shape (planes, components, ny, nx · loads), GPa or
+            W/(m K) times K.
+        first: index of the first plane.
+        last: index after the last plane.
+        lanes: an entry for each load, shape (loads,), dimensionless.
+
+    Returns:
+        Work of the forces of the voxels in these planes for each load, shape (loads,), unit of q times that of p.
+    """
+    components, ny, width, shift = p.shape[1], p.shape[2], p.shape[3], len(lanes)
+    values = np.empty((4 * components, width + shift), p.dtype)
+    forces = np.empty((4 * components, width + shift), p.dtype)
+    spill = np.empty((components, ny, width), p.dtype)
+    sums = np.zeros(width + shift)
+    q[first:last] = 0.0
+    block = _rows_at_once(p)
+    for begin in range(0, ny, block):
+        for v in range(first - 1, last):
+            low = q[v] if v >= first else spill
+            high = q[v + 1] if v + 1 < last else spill
+            for j in range(begin, min(ny, begin + block)):
+                jp = j + 1 if j + 1 < ny else 0
+                for corner in range(4):
+                    plane, row = p[v + 1 + corner // 2], (jp if corner % 2 else j)
+                    for c in range(components):
+                        values[corner * components + c, :width] = plane[c, row]
+                        values[corner * components + c, width:] = plane[c, row, :shift]
+                _element_forces(table, phase[v + 1, j], values, forces, shift)
+                if v >= first:
+                    _add_energy(values, forces, sums, 0)
+                for corner in range(4):
+                    target, row = (high if corner // 2 else low), (jp if corner % 2 else j)
+                    for c in range(components):
+                        to, force = target[c, row], forces[corner * components + c]
+                        for k in range(width):
+                            to[k] += force[k]
+                        for k in range(shift):
+                            to[k] += force[width + k]
+    return _fold(sums, lanes)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def corner_loads(phase: Any, table: Any, q: Any, first: int, last: int, lanes: Any) -> None:
+    """Forces on the corners of some planes from a constant flux in each voxel.
+
+    Args:
+        phase: phase of each voxel, first those of the plane before, shape (planes + 1, ny, nx), indices.
+        table: flux of each phase along x, y and z for each component (rows of the stress), and load, shape
+            (n_phases, components, 3, loads), GPa or W/(m K).
+        q: result, planes from `first` to `last` are set, shape (planes, components, ny, nx · loads), GPa or
+            W/(m K) times K.
+        first: index of the first plane.
+        last: index after the last plane.
+        lanes: an entry for each load, shape (loads,), dimensionless.
+    """
+    ny, nx, shift = phase.shape[1], phase.shape[2], len(lanes)
+    width = nx * shift
+    f = np.empty((3, width + shift), q.dtype)
+    spill = np.empty((ny, width), q.dtype)
+    q[first:last] = 0.0
+    for v in range(first - 1, last):
+        for c in range(q.shape[1]):
+            low = q[v, c] if v >= first else spill
+            high = q[v + 1, c] if v + 1 < last else spill
+            for j in range(ny):
+                jp = j + 1 if j + 1 < ny else 0
+                for k in range(nx):
+                    flux = table[phase[v + 1, j, k], c]
+                    for a in range(3):
+                        for lane in range(shift):
+                            f[a, (k + 1) * shift + lane] = flux[a, lane]
+                f[:, :shift] = f[:, width:]
+                _scatter(low[j], low[jp], high[j], high[jp], f[0], f[1], f[2], shift)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def gradients(p: Any, out: Any, first: int, last: int) -> None:
+    """Mean strain (gradient) of the voxels of some planes under one load; both discretisations have the same.
+
+    Args:
+        p: displacement (voxels) or temperature (K) with a plane of each neighbour, shape
+            (planes + 2, components, ny, nx).
+        out: result, planes from `first` to `last` are set: engineering strain in Voigt's order (dimensionless), shape
+            (planes, ny, 6, nx), or gradient (K per voxel), shape (planes, ny, 3, nx).
+        first: index of the first plane.
+        last: index after the last plane.
+    """
+    components, ny, nx = p.shape[1], p.shape[2], p.shape[3]
+    b = np.empty((3 * components, nx + 1), p.dtype)
+    for v in range(first, last):
+        near, far = p[v + 1], p[v + 2]
         for j in range(ny):
             jp = j + 1 if j + 1 < ny else 0
-            elastic_row(u, phase, table, load, i, j, buffers, stress)
-            for a in range(6):
-                row = 0.0
-                for k in range(nx):
-                    row += stress[a, k]
-                total[a] += row
-            for a in range(3):
-                for k in range(nx):
-                    shear[a, k] = RSQRT2 * stress[3 + a, k]
-            _scatter(force[0], i, j, jp, stress[0], shear[2], shear[1])
-            _scatter(force[1], i, j, jp, shear[2], stress[1], shear[0])
-            _scatter(force[2], i, j, jp, shear[1], shear[0], stress[2])
+            for c in range(components):
+                _differences(
+                    near[c, j],
+                    near[c, jp],
+                    far[c, j],
+                    far[c, jp],
+                    b[3 * c],
+                    b[3 * c + 1],
+                    b[3 * c + 2],
+                    1,
+                )
+            if components == 3:
+                _elastic_strain(b, out[v, j], 1)
+            else:
+                _gradient(b, out[v, j], 1)
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def elastic_field(u: Any, phase: Any, table: Any, load: Any, flux: Any) -> None:
-    """Mandel stress of each voxel.
-
-    Args:
-        u: displacement with one more plane, shape (3, planes + 1, ny, nx), voxels.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: Mandel stiffness of each phase, shape (n_phases, 6, 6), GPa.
-        load: mean Mandel strain, shape (6,), dimensionless.
-        flux: result, shape (6, planes, ny, nx), GPa.
-    """
-    planes, ny, nx = phase.shape
-    buffers = np.empty((9, nx))
-    for i in range(planes):
-        for j in range(ny):
-            elastic_row(u, phase, table, load, i, j, buffers, flux[:, i, j])
-
-
-@numba.njit(cache=True, fastmath=FAST)
-def thermal_row(u: Any, phase: Any, table: Any, load: Any, i: int, j: int, buffers: Any, flux: Any) -> None:
-    """Conductivity times gradient of a row of voxels.
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def advance(u: Any, r: Any, p: Any, q: Any, step: Any, scale: float, out: Any) -> None:
+    """Take a step along the search direction, and copy the scaled residual to another precision.
 
     Args:
-        u: temperature with one more plane, shape (1, planes + 1, ny, nx), K.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: conductivity of each phase, shape (n_phases, 3, 3), W/(m K).
-        load: mean gradient, shape (3,), K per voxel.
-        i: index of the plane.
-        j: index of the row.
-        buffers: scratch, shape (3, nx), K.
-        flux: result, shape (3, nx), W/(m K) times K per voxel.
+        u: unknown, changed, shape (planes, components, ny, width), voxels or K.
+        r: residual, changed, shape of `u`, GPa or W/(m K) times K.
+        p: search direction, shape of `u`, voxels or K.
+        q: forces of it, shape of `u`, GPa or W/(m K) times K.
+        step: length of the step, repeated along a row, shape (width,), dimensionless.
+        scale: factor of the copy, 1/GPa or 1/(W/(m K)).
+        out: copy of the residual, shape of `u`, voxels or K.
     """
-    ny, nx = phase.shape[1], phase.shape[2]
-    jp = j + 1 if j + 1 < ny else 0
-    _differences(u[0], i, j, jp, buffers[0], buffers[1], buffers[2])
-    for k in range(nx):
-        kp = k + 1 if k + 1 < nx else 0
-        gx = load[0] + 0.25 * (buffers[0, kp] - buffers[0, k])
-        gy = load[1] + 0.25 * (buffers[1, kp] + buffers[1, k])
-        gz = load[2] + 0.25 * (buffers[2, kp] + buffers[2, k])
-        law = table[phase[i, j, k]]
-        for a in range(3):
-            flux[a, k] = law[a, 0] * gx + law[a, 1] * gy + law[a, 2] * gz
+    for i in range(u.shape[0]):
+        for c in range(u.shape[1]):
+            for j in range(u.shape[2]):
+                ur, rr, pr, qr, to = u[i, c, j], r[i, c, j], p[i, c, j], q[i, c, j], out[i, c, j]
+                for k in range(step.size):
+                    ur[k] += step[k] * pr[k]
+                    left = rr[k] - step[k] * qr[k]
+                    rr[k] = left
+                    to[k] = left * scale
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def thermal_forces(u: Any, phase: Any, table: Any, load: Any, force: Any, total: Any) -> None:
-    """Flux of each voxel and its balance on the corners.
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def turn(p: Any, z: Any, share: Any) -> None:
+    """The next search direction: the preconditioned residual and a share of the last direction.
 
     Args:
-        u: temperature with one more plane, shape (1, planes + 1, ny, nx), K.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: conductivity of each phase, shape (n_phases, 3, 3), W/(m K).
-        load: mean gradient, shape (3,), K per voxel.
-        force: result, the balance is added to it, shape of `u`, W/(m K) times K per voxel.
-        total: result, sum over the voxels, shape (3,), W/(m K) times K per voxel.
+        p: search direction, changed, shape (planes, components, ny, width), voxels or K.
+        z: preconditioned residual, shape of `p`, voxels or K.
+        share: of the last direction, repeated along a row, shape (width,), dimensionless.
     """
-    planes, ny, nx = phase.shape
-    buffers = np.empty((3, nx))
-    flux = np.empty((3, nx))
-    total[:] = 0.0
-    for i in range(planes):
-        for j in range(ny):
-            jp = j + 1 if j + 1 < ny else 0
-            thermal_row(u, phase, table, load, i, j, buffers, flux)
-            for a in range(3):
-                row = 0.0
-                for k in range(nx):
-                    row += flux[a, k]
-                total[a] += row
-            _scatter(force[0], i, j, jp, flux[0], flux[1], flux[2])
+    for i in range(p.shape[0]):
+        for c in range(p.shape[1]):
+            for j in range(p.shape[2]):
+                pr, zr = p[i, c, j], z[i, c, j]
+                for k in range(share.size):
+                    pr[k] = zr[k] + share[k] * pr[k]
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def thermal_field(u: Any, phase: Any, table: Any, load: Any, flux: Any) -> None:
-    """Conductivity times gradient of each voxel.
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
+def precondition(
+    spectrum: Any, mass: Any, stiff: Any, slope: Any, weight: Any, ratio: float, lanes: Any
+) -> Any:
+    """Apply, in place, the inverse of the operator of a homogeneous isotropic medium of unit shear modulus.
+
+    In Fourier space the operator of both discretisations is made of products over the axes of three functions: the
+    mass matrix of a line of elements, its stiffness matrix, and its first derivative.
 
     Args:
-        u: temperature with one more plane, shape (1, planes + 1, ny, nx), K.
-        phase: phase of each voxel, shape (planes, ny, nx), indices.
-        table: conductivity of each phase, shape (n_phases, 3, 3), W/(m K).
-        load: mean gradient, shape (3,), K per voxel.
-        flux: result, shape (3, planes, ny, nx), W/(m K) times K per voxel.
+        spectrum: Fourier transform of the scaled residual, shape (rows, nz, components, frequencies along x · loads),
+            voxels or K.
+        mass: mass function along z, y, x, one array of shape (n,) each, dimensionless.
+        stiff: stiffness function along z, y, x, one array of shape (n,) each, dimensionless.
+        slope: derivative function along z, y, x, one array of shape (n,) each, dimensionless.
+        weight: how often a frequency along x stands for itself and its conjugate, shape (n,), count.
+        ratio: (λ + μ) / μ of the medium, dimensionless; not used with one component.
+        lanes: an entry for each load, shape (loads,), dimensionless.
+
+    Returns:
+        Product of what came and what is left, summed over the frequencies, for each load, shape (loads,), the square of
+        the unit of `spectrum`.
     """
-    planes, ny, nx = phase.shape
-    buffers = np.empty((3, nx))
-    for i in range(planes):
-        for j in range(ny):
-            thermal_row(u, phase, table, load, i, j, buffers, flux[:, i, j])
-
-
-@numba.njit(cache=True, fastmath=FAST)
-def precondition(spectrum: Any, sines: Any, cosines: Any, stiffness: float, coupling: float) -> None:
-    """Apply, in place, the inverse of the operator of a homogeneous isotropic medium.
-
-    On the rotated scheme the derivative in Fourier space is a real vector times a phase common to its
-    components, so that only the real vector is left here.
-
-    Args:
-        spectrum: Fourier transform of the residual, shape (1 or 3, nz, ny, nx), any unit.
-        sines: sine of half the phase per voxel along z, y and x, one array of shape (n,) each, dimensionless.
-        cosines: cosine of it, one array of shape (n,) each, dimensionless.
-        stiffness: shear modulus (GPa) or conductivity (W/(m K)) of the medium.
-        coupling: (λ + μ) / (λ + 2μ) of the medium, dimensionless; not used with one component.
-    """
-    components, nz, ny, nx = spectrum.shape
-    sz, sy, sx = sines
-    cz, cy, cx = cosines
-    for i in range(nz):
-        for j in range(ny):
-            ccx, scy, csz = cz[i] * cy[j], cz[i] * sy[j], sz[i] * cy[j]
-            for k in range(nx):
-                qx, qy, qz = 2.0 * sx[k] * ccx, 2.0 * cx[k] * scy, 2.0 * cx[k] * csz
-                square = qx * qx + qy * qy + qz * qz
-                # No derivative sees the mean, nor a wave at the Nyquist frequency of two axes.
-                inverse = 1.0 / (stiffness * square) if square > 1e-20 else 0.0
-                if components == 1:
-                    spectrum[0, i, j, k] *= inverse
+    rows, nz, components, _ = spectrum.shape
+    shift = len(lanes)
+    product = np.zeros(shift)
+    mz, my, mx = mass
+    sz, sy, sx = stiff
+    dz, dy, dx = slope
+    for j in range(rows):
+        for i in range(nz):
+            myz, syz, szy = my[j] * mz[i], sy[j] * mz[i], my[j] * sz[i]
+            dyz, dym, dzm = dy[j] * dz[i], dy[j] * mz[i], my[j] * dz[i]
+            line = spectrum[j, i]
+            for k in range(mx.size):
+                xx, yy, zz = sx[k] * myz, mx[k] * syz, mx[k] * szy
+                square = xx + yy + zz
+                at = k * shift
+                # No derivative sees the mean, nor, on the rotated scheme, a wave at the Nyquist frequency of two axes.
+                if square < 1e-12:
+                    line[:, at : at + shift] = 0.0
+                elif components == 1:
+                    inverse = line.real.dtype.type(1.0 / square)
+                    for lane in range(shift):
+                        value = line[0, at + lane]
+                        product[lane] += weight[k] * inverse * (value.real**2 + value.imag**2)
+                        line[0, at + lane] = value * inverse
                 else:
-                    rx, ry, rz = spectrum[0, i, j, k], spectrum[1, i, j, k], spectrum[2, i, j, k]
-                    along = 0.0 * rx
-                    if square > 1e-20:
-                        along = coupling * (qx * rx + qy * ry + qz * rz) / square
-                    spectrum[0, i, j, k] = inverse * (rx - along * qx)
-                    spectrum[1, i, j, k] = inverse * (ry - along * qy)
-                    spectrum[2, i, j, k] = inverse * (rz - along * qz)
+                    xy, xz, yz = ratio * dx[k] * dym, ratio * dx[k] * dzm, ratio * mx[k] * dyz
+                    a, b, c = square + ratio * xx, square + ratio * yy, square + ratio * zz
+                    cxx, cxy, cxz = b * c - yz * yz, xz * yz - xy * c, xy * yz - xz * b
+                    cyy, cyz, czz = a * c - xz * xz, xy * xz - a * yz, a * b - xy * xy
+                    one = 1.0 / (a * cxx + xy * cxy + xz * cxz)
+                    cxx, cxy, cxz = cxx * one, cxy * one, cxz * one
+                    cyy, cyz, czz = cyy * one, cyz * one, czz * one
+                    for lane in range(shift):
+                        u, v, w = line[0, at + lane], line[1, at + lane], line[2, at + lane]
+                        p = cxx * u + cxy * v + cxz * w
+                        q = cxy * u + cyy * v + cyz * w
+                        r = cxz * u + cyz * v + czz * w
+                        product[lane] += weight[k] * (
+                            u.real * p.real
+                            + u.imag * p.imag
+                            + v.real * q.real
+                            + v.imag * q.imag
+                            + w.real * r.real
+                            + w.imag * r.imag
+                        )
+                        line[0, at + lane], line[1, at + lane], line[2, at + lane] = p, q, r
+    return product

@@ -2,31 +2,49 @@
 
 The unknown is the displacement (temperature) on the corners of the voxels. The preconditioner is the inverse
 of the same operator in a homogeneous isotropic medium, exact in Fourier space, so that the number of
-iterations depends on the contrast and not on the grid.
+iterations depends on the contrast and not on the grid. All loads are solved at once where memory allows.
 
-Source: Zeman et al., J. Comput. Phys. 229, 8065 (2010); Willot, C. R. Mécanique 343, 232 (2015).
+A phase whose tensor is zero is a void. One that is infinite is rigid, or conducts perfectly: it gets `RIGID` times
+the largest modulus of the others, which leaves a relative error of about the inverse.
+
+Memory: `Medium.memory` tells it. Conjugate gradients hold four fields and their transform.
+
+Source: Zeman et al., J. Comput. Phys. 229, 8065 (2010); Willot, C. R. Mécanique 343, 232 (2015); Schneider, Merkert &
+Kabel, Int. J. Numer. Methods Eng. 109, 1461 (2017) for voids.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.workers.homogenization import kernels
-from hashigo.calculators.workers.homogenization.slabs import Slabs
+from hashigo.calculators.workers.homogenization.elements import element_matrices
+from hashigo.calculators.workers.homogenization.green import Green
+from hashigo.calculators.workers.homogenization.slabs import Array, Slabs
 from hashigo.calculators.workers.homogenization.tensors import (
+    ROOT2,
     Floats,
     isotropic_moduli,
+    mandel_stress_to_voigt,
+    mandel_to_voigt,
     require_positive_definite,
 )
-from hashigo.errors import WorkerError
+from hashigo.errors import InputError, WorkerError
 
 MAX_ITERATIONS = 2000
-#: Residuals below this, relative to the load itself, are rounding, dimensionless.
-ROUNDING = 1e-13
+#: Residuals below this, relative to the load itself, are rounding, dimensionless; by the precision of the fields.
+ROUNDING = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-6}
+#: Stiffness of a rigid phase over the largest of the others, dimensionless.
+RIGID = 1e6
+#: Precision of the preconditioner's transforms.
+TRANSFORM = np.dtype(np.float32)
+#: Fields of this many bytes on one rank are solved for all loads at once, larger ones for fewer.
+TOGETHER = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -35,15 +53,11 @@ class Solution:
 
     Attributes:
         potential: displacement (voxels) or temperature fluctuation (K), shape (components, planes, ny, nx).
-        residual_force: what is left of the balance, shape of `potential`, GPa or W/(m K).
-        mean_flux: mean stress (Mandel, GPa) or conductivity times gradient, shape (6,) or (3,).
         iterations: number of iterations.
         residual: norm of the balance over its norm without fluctuations, dimensionless.
     """
 
     potential: Floats
-    residual_force: Floats
-    mean_flux: Floats
     iterations: int
     residual: float
 
@@ -65,136 +79,287 @@ class Effective:
     residuals: list[float]
 
 
-class _Medium:
-    """Linear balance on one microstructure with one tensor for each phase."""
+@dataclass(frozen=True)
+class ThermalStress:
+    """A sample with eigenstrains, free of mean stress.
+
+    Attributes:
+        potential: displacement, shape (3, planes, ny, nx), voxels.
+        strain: mean strain (Mandel), shape (6,), dimensionless.
+        stress: in each voxel (Mandel), shape (6, planes, ny, nx), GPa.
+        iterations: number of iterations.
+    """
+
+    potential: Floats
+    strain: Floats
+    stress: Floats
+    iterations: int
+
+
+class Medium:
+    """Linear balance on one microstructure with one tensor for each phase.
+
+    Args:
+        slabs: the grid and its ranks.
+        phase: phase of each voxel of this rank, shape (planes, ny, nx), indices.
+        table: tensor of each phase in sample axes, Mandel if a stiffness, shape (n_phases, m, m), GPa or W/(m K); zero
+            for a void, infinite for a rigid or perfectly conducting one.
+        names: of the phases, for errors.
+        scheme: "rotated" or "hexahedra"; None takes hexahedra where there are voids or rigid phases.
+        precision: of the fields, float64 or float32; the residual is computed anew in double precision at the end.
+
+    Raises:
+        InputError: when a tensor is not positive definite, named.
+    """
 
     loads: int
     components: int
     what: str
 
-    def __init__(self, slabs: Slabs, phase: NDArray[np.int32], table: Floats, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        slabs: Slabs,
+        phase: NDArray[np.int32],
+        table: Floats,
+        names: Sequence[str] = (),
+        *,
+        scheme: str | None = None,
+        precision: Any = np.float64,
+    ) -> None:
         self.slabs = slabs
         self.phase = np.ascontiguousarray(phase, dtype=np.int32)
-        self.table = np.ascontiguousarray(table, dtype=float)
-        labels = list(names) or [f"phase {index}" for index in range(len(table))]
-        self._check(labels)
-        self.stiffness, self.coupling = self._reference()
-        self._sines, self._cosines = slabs.half_angles()
+        table = np.array(table, dtype=float)
+        self._check(table, list(names) or [f"phase {index}" for index in range(len(table))])
+        rigid = np.isinf(table).any(axis=(1, 2))
+        void = ~table.any(axis=(1, 2))
+        solid = table[~(rigid | void)]
+        self.scheme = scheme or ("hexahedra" if rigid.any() or void.any() else "rotated")
+        self.precision = np.dtype(precision)
+        self.scale, self.ratio = self._reference(solid)
+        table[rigid] = self._stiffest(RIGID * float(np.linalg.eigvalsh(solid).max()))
+        self.table = table
+        counts = np.bincount(self.phase.ravel(), minlength=len(table)).astype(float)
+        self.fractions = slabs.total(counts) / slabs.voxels
+        self._halo = slabs.with_plane_before(self.phase)
+        self._tables: dict[Any, Array] = {}
 
-    def _check(self, labels: list[str]) -> None:
+    def _check(self, table: Floats, labels: list[str]) -> None:
         if self.phase.shape != self.slabs.local_shape:
             raise WorkerError(
                 f"the phases have shape {self.phase.shape}, this rank's planes {self.slabs.local_shape}"
             )
-        if self.table.shape[1:] != (self.loads, self.loads):
-            raise WorkerError(f"the {self.what} table has shape {self.table.shape}")
-        if self.phase.min() < 0 or self.phase.max() >= len(self.table):
-            raise WorkerError(f"a voxel's phase is not in the {self.what} table of {len(self.table)} phases")
-        require_positive_definite(self.table, self.what, labels)
+        if table.shape[1:] != (self.loads, self.loads):
+            raise WorkerError(f"the {self.what} table has shape {table.shape}")
+        if self.phase.min() < 0 or self.phase.max() >= len(table):
+            raise WorkerError(f"a voxel's phase is not in the {self.what} table of {len(table)} phases")
+        ordinary = [
+            index
+            for index, tensor in enumerate(table)
+            if tensor.any() and not np.isinf(np.diag(tensor)).all()
+        ]
+        if not ordinary:
+            raise InputError(
+                f"no phase has a finite {self.what} other than zero", fix="add the material itself"
+            )
+        require_positive_definite(table[ordinary], self.what, [labels[index] for index in ordinary])
 
-    def _reference(self) -> tuple[float, float]:
+    def _reference(self, solid: Floats) -> tuple[float, float]:
         raise NotImplementedError
 
-    def _add_forces(self, padded: Floats, load: Floats, force: Floats, total: Floats) -> None:
+    def _stiffest(self, value: float) -> Floats:
         raise NotImplementedError
 
-    def _fill_flux(self, padded: Floats, load: Floats, flux: Floats) -> None:
+    def _rows(self, flux: Floats) -> Floats:
+        """Fluxes of the phases, shape (n_phases, m, loads), as rows of stress, (n_phases, components, 3, loads)."""
         raise NotImplementedError
 
-    def balance(self, potential: Floats, load: Floats) -> tuple[Floats, Floats]:
-        """Out-of-balance forces of a potential under a mean load.
+    def _kernel_table(self) -> Floats:
+        """The table as the kernels take it."""
+        raise NotImplementedError
+
+    def _operator(self, kind: Any) -> tuple[Any, Array]:
+        """The compiled balance, and its table in some precision."""
+        rotated = self.scheme == "rotated"
+        if kind not in self._tables:
+            table = self._kernel_table()
+            table = table if rotated else element_matrices(table, self.components)
+            self._tables[kind] = np.ascontiguousarray(table, dtype=kind)
+        law = kernels.elastic_rotated if self.components == 3 else kernels.thermal_rotated
+        return law if rotated else kernels.hexahedra, self._tables[kind]
+
+    @property
+    def bytes_per_voxel(self) -> float:
+        """Memory of conjugate gradients for one load, bytes: four fields and their transform, on several ranks twice.
+
+        The phases take 4 more, and each solution that is kept 8 for each component.
+        """
+        transforms = 1 if self.slabs.comm.size == 1 else 2
+        return self.components * (4.0 * self.precision.itemsize + transforms * TRANSFORM.itemsize)
+
+    @property
+    def together(self) -> int:
+        """Number of loads solved at once."""
+        # The same on all ranks, some of which hold a plane less.
+        local = max(self.slabs.comm.allgather(float(np.prod(self.slabs.local_shape))))
+        counts = [count for count in range(self.loads, 0, -1) if self.loads % count == 0]
+        fits = [count for count in counts if count * local * self.bytes_per_voxel <= TOGETHER]
+        return fits[0] if fits else 1
+
+    def _balance(self, field: Array, force: Array, lanes: tuple[int, ...]) -> Floats:
+        """Forces of a field with room for a halo, and their work for each load."""
+        kernel, table = self._operator(field.dtype)
+        self.slabs.fill_halo(field)
+        pieces = self.slabs.pieces(len(force), len(force))
+        works = self.slabs.each(
+            lambda piece: kernel(field, self._halo, table, force, piece.start, piece.stop, lanes), pieces
+        )
+        return self.slabs.total(np.sum(works, axis=0))
+
+    def _sources(self, flux: Floats, out: Array, lanes: tuple[int, ...]) -> None:
+        """Forces on the corners of constant fluxes in the phases."""
+        table = np.ascontiguousarray(flux, dtype=out.dtype)
+        pieces = self.slabs.pieces(len(out), len(out))
+        self.slabs.each(
+            lambda piece: kernels.corner_loads(self._halo, table, out, piece.start, piece.stop, lanes), pieces
+        )
+
+    def _solve(
+        self, flux: Floats, energy: Floats, tolerance: float, guess: Sequence[Floats] | None
+    ) -> tuple[Array, Array, list[int], list[float]]:
+        """Balance constant fluxes of the phases by potentials.
 
         Args:
-            potential: shape (components, planes, ny, nx), voxels or K.
-            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (loads,).
+            flux: shape (n_phases, components, 3, loads), GPa or W/(m K).
+            energy: of a voxel without fluctuations, shape (loads,), GPa or W/(m K).
+            tolerance: relative to the norm without fluctuations, or to the energy where this is smaller: a rigid phase
+                makes the first one huge, dimensionless.
+            guess: potentials to start from; None for zero.
 
         Returns:
-            Forces, shape of `potential`, and this rank's sum of the flux, shape (loads,), GPa or W/(m K).
+            The potentials, what is left of the balance, and for each load the iterations and the relative residual.
         """
-        padded = self.slabs.padded(potential)
-        force = np.zeros_like(padded)
-        total = np.empty(self.loads)
-        self._add_forces(padded, load, force, total)
-        return self.slabs.folded(force), total
+        count = flux.shape[-1]
+        lanes, slabs, kind = (0,) * count, self.slabs, self.precision
+        planes, ny, nx = slabs.local_shape
+        shape = (planes, self.components, ny, nx * count)
+        unknown, residual, force = np.zeros(shape, kind), np.empty(shape, kind), np.zeros(shape, kind)
+        direction = np.zeros((planes + 2, *shape[1:]), kind)
+        inner = direction[1:-1]
+        green = Green(slabs, self.scheme, self.components, count, self.ratio, TRANSFORM)
 
-    def precondition(self, residual: Floats) -> Floats:
-        """Apply the inverse operator of the reference medium.
+        def advance(step: Floats) -> Floats:
+            """Take a step and precondition the residual; the square of its norm for each load."""
+            row = np.tile(step, nx).astype(kind)
 
-        Args:
-            residual: shape (components, planes, ny, nx), GPa or W/(m K).
+            def put(piece: slice) -> None:
+                out = np.empty((piece.stop - piece.start, *shape[1:]), TRANSFORM)
+                changed = (field[piece] for field in (unknown, residual, inner, force))
+                kernels.advance(*changed, row, 1.0 / self.scale, out)
+                green.put(piece, out)
 
-        Returns:
-            Shape of `residual`, voxels or K.
-        """
-        spectrum = self.slabs.forward(residual)
-        kernels.precondition(spectrum, self._sines, self._cosines, self.stiffness, self.coupling)
-        return self.slabs.backward(spectrum)
+            slabs.each(put, green.pieces)
+            return green.run()
 
-    def flux(self, potential: Floats, load: Floats) -> Floats:
-        """Flux in each voxel of this rank.
+        def turn(share: Floats) -> None:
+            row = np.tile(share, nx).astype(kind)
+            slabs.each(lambda piece: kernels.turn(inner[piece], green.get(piece), row), green.pieces)
 
-        Args:
-            potential: shape (components, planes, ny, nx), voxels or K.
-            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (loads,).
+        still = np.zeros(count)
+        self._sources(-flux, residual, lanes)
+        start = square = advance(still)
+        # A load without anything to balance ends at once.
+        size = slabs.voxels * np.einsum("p,pcal->l", self.fractions, (flux / self.scale) ** 2)
+        lost = np.zeros(count)
 
-        Returns:
-            Mandel stress (GPa) or conductivity times gradient (W/(m K) times K per voxel), shape
-            (loads, planes, ny, nx).
-        """
-        out = np.empty((self.loads, *self.slabs.local_shape))
-        self._fill_flux(self.slabs.padded(potential), np.asarray(load, dtype=float), out)
-        return out
+        def norm() -> Floats:
+            """What the residual is compared with, its square."""
+            return np.minimum(start, slabs.voxels * energy / self.scale - lost)
 
-    def solve(self, load: Floats, tolerance: float = 1e-6, guess: Floats | None = None) -> Solution:
+        def limits() -> Floats:
+            return np.maximum(tolerance**2 * norm(), ROUNDING[kind] ** 2 * size)
+
+        limit = limits()
+        if guess is not None and (start > limit).any():
+            for lane, potential in enumerate(guess):
+                unknown[..., lane::count] = np.moveaxis(potential, 0, 1)
+            inner[:] = unknown
+            lost -= self._balance(direction, force, lanes) / self.scale
+            work = (unknown * residual).reshape(-1, count).sum(axis=0, dtype=float)
+            lost += 2.0 * slabs.total(work) / self.scale
+            residual -= force
+            square = advance(still)
+            limit = limits()
+        iterations = np.zeros(count, dtype=int)
+        share = still
+        while not (square <= limit).all():
+            if iterations.max() == MAX_ITERATIONS or not np.isfinite(square).all():
+                worst = int(np.argmax(np.nan_to_num(square / start, nan=np.inf)))
+                raise WorkerError(
+                    f"the {self.what} problem does not converge: relative residual "
+                    f"{np.sqrt(square[worst] / norm()[worst]):.1e} after {iterations.max()} iterations",
+                    fix="raise the tolerance, or look for phases of extreme contrast",
+                )
+            iterations[square > limit] += 1
+            turn(share)
+            work = self._balance(direction, force, lanes) / self.scale
+            step = np.divide(square, work, out=np.zeros(count), where=(work > 0) & (square > limit))
+            lost += step * square
+            previous, square = square, advance(step)
+            limit = limits()
+            share = np.divide(square, previous, out=np.zeros(count), where=previous > 0)
+        if kind != np.float64:
+            residual, square = self._checked(unknown, flux, green)
+            # The energy, which the tensor is made of, is wrong by the square.
+            allowed = 4.0 * tolerance**2 * np.maximum(norm(), slabs.voxels * energy / self.scale - lost)
+            if (square > allowed).any():
+                worst = int(np.argmax(square / allowed))
+                raise WorkerError(
+                    f"the {self.what} problem has a relative residual of {np.sqrt(square[worst] / norm()[worst]):.1e} "
+                    f"in single precision, asked for is {tolerance:.0e}",
+                    fix="take double precision, or a larger tolerance",
+                )
+        relative = np.sqrt(np.divide(square, norm(), out=np.zeros(count), where=start > 0))
+        return unknown, residual, iterations.tolist(), relative.tolist()
+
+    def _checked(self, unknown: Array, flux: Floats, green: Green) -> tuple[Array, Floats]:
+        """What is left of the balance in double precision, and the square of its norm for each load."""
+        lanes = (0,) * flux.shape[-1]
+        field = np.empty((len(unknown) + 2, *unknown.shape[1:]))
+        field[1:-1] = unknown
+        residual, force = np.empty(unknown.shape), np.empty(unknown.shape)
+        self._sources(-flux, residual, lanes)
+        self._balance(field, force, lanes)
+        residual -= force
+        for piece in green.pieces:
+            green.put(piece, (residual[piece] / self.scale).astype(green.precision))
+        return residual, green.run()
+
+    def solve(
+        self,
+        load: Floats,
+        tolerance: float = 1e-6,
+        guess: Floats | None = None,
+        eigenstrain: Floats | None = None,
+    ) -> Solution:
         """Find the potential that balances a mean load.
 
         Args:
-            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (loads,).
+            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (m,).
             tolerance: stop when the residual, relative to that without fluctuations, is below, dimensionless.
             guess: potential to start from, shape (components, planes, ny, nx), voxels or K.
+            eigenstrain: of each phase, strain (Mandel) at which it has no stress, shape (n_phases, m), dimensionless.
 
         Raises:
             WorkerError: when it does not converge, or the numbers overflow.
         """
-        load = np.asarray(load, dtype=float)
-        slabs = self.slabs
-        potential = np.zeros((self.components, *slabs.local_shape))
-        residual = -self.balance(potential, load)[0]
-        correction = self.precondition(residual)
-        start = slabs.dot(residual, correction)
-        limit = max(tolerance**2 * start, ROUNDING**2 * slabs.voxels * self.stiffness * float(load @ load))
-        square = start
-        if guess is not None and start > limit:
-            potential = guess.copy()
-            residual = -self.balance(potential, load)[0]
-            correction = self.precondition(residual)
-            square = slabs.dot(residual, correction)
-        direction = correction
-        iterations = 0
-        still = np.zeros(self.loads)
-        while not square <= limit:
-            if iterations == MAX_ITERATIONS or not np.isfinite(square):
-                raise WorkerError(
-                    f"the {self.what} problem under load {load.tolist()} does not converge: "
-                    f"relative residual {np.sqrt(square / start):.1e} after {iterations} iterations",
-                    fix="raise the tolerance, or look for phases of extreme contrast",
-                )
-            change = self.balance(direction, still)[0]
-            step = square / slabs.dot(direction, change)
-            potential += step * direction
-            residual -= step * change
-            correction = self.precondition(residual)
-            previous, square = square, slabs.dot(residual, correction)
-            direction = correction + (square / previous) * direction
-            iterations += 1
-        force, total = self.balance(potential, load)
-        return Solution(
-            potential=potential,
-            residual_force=-force,
-            mean_flux=slabs.total(total) / slabs.voxels,
-            iterations=iterations,
-            residual=float(np.sqrt(max(square, 0.0) / start)) if start > 0 else 0.0,
+        strain = np.asarray(load, dtype=float) - (0.0 if eigenstrain is None else eigenstrain)
+        flux = np.einsum("pij,pj->pi", self.table, np.broadcast_to(strain, (len(self.table), self.loads)))
+        energy = np.einsum("p,pi,pi->", self.fractions, np.broadcast_to(strain, flux.shape), flux)
+        found = self._solve(
+            self._rows(flux[..., None]), np.array([energy]), tolerance, None if guess is None else [guess]
         )
+        unknown, _, iterations, residuals = found
+        return Solution(np.moveaxis(unknown, 1, 0), iterations[0], residuals[0])
 
     def effective(self, tolerance: float = 1e-6, guesses: Sequence[Floats] | None = None) -> Effective:
         """Effective tensor from one solution for each unit load.
@@ -209,70 +374,135 @@ class _Medium:
         Raises:
             WorkerError: when a load does not converge.
         """
-        found = Effective(np.zeros((self.loads, self.loads)), [], [], [])
-        for index, load in enumerate(np.eye(self.loads)):
-            solution = self.solve(load, tolerance, None if guesses is None else guesses[index])
-            found.potentials.append(solution.potential)
-            found.iterations.append(solution.iterations)
-            found.residuals.append(solution.residual)
-            for other, potential in enumerate(found.potentials):
-                # Energy of the pair: mean flux, less the work of what is left out of balance.
-                left = self.slabs.dot(potential, solution.residual_force) / self.slabs.voxels
-                energy = solution.mean_flux[other] - left
-                found.tensor[index, other] = found.tensor[other, index] = energy
-        return found
+        rows = self._rows(self.table)
+        tensor = np.einsum("p,pij->ij", self.fractions, self.table)
+        voigt = np.diag(tensor).copy()
+        potentials: list[Array] = []
+        iterations: list[int] = []
+        residuals: list[float] = []
+        count = self.together
+        for first in range(0, self.loads, count):
+            batch = slice(first, first + count)
+            start = None if guesses is None else guesses[batch]
+            unknown, left, steps, errors = self._solve(rows[..., batch], voigt[batch], tolerance, start)
+            iterations += steps
+            residuals += errors
+            tensor[: first + count, batch] += self._energies(rows, unknown, left, potentials)
+            tensor[batch, :first] = tensor[:first, batch].T
+            potentials += [np.ascontiguousarray(unknown[..., lane::count]) for lane in range(count)]
+        tensor = 0.5 * (tensor + tensor.T)
+        return Effective(tensor, [np.moveaxis(one, 1, 0) for one in potentials], iterations, residuals)
+
+    def _energies(self, rows: Floats, unknown: Array, left: Array, before: list[Array]) -> Floats:
+        """What fluctuations change in the energies of the loads so far with those of a batch, shape (loads, batch)."""
+        count = unknown.shape[-1] // self.slabs.shape[2]
+        flat, rest = (field.reshape(-1, count).astype(float, copy=False) for field in (unknown, left))
+        products = [one.reshape(1, -1) @ rest for one in before] + [flat.T @ rest]
+        energies = -np.concatenate(products)
+        source = np.empty((*unknown.shape[:3], self.slabs.shape[2]))
+        for load in range(len(energies)):
+            self._sources(rows[..., load : load + 1], source, (0,))
+            energies[load] += source.reshape(-1) @ flat
+        return self.slabs.total(energies) / self.slabs.voxels
+
+    def flux(self, potential: Floats, load: Floats, eigenstrain: Floats | None = None) -> Floats:
+        """Mean flux in each voxel of this rank.
+
+        Args:
+            potential: shape (components, planes, ny, nx), voxels or K.
+            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (m,).
+            eigenstrain: of each phase, strain (Mandel) at which it has no stress, shape (n_phases, m), dimensionless.
+
+        Returns:
+            Mandel stress (GPa) or conductivity times gradient (W/(m K) times K per voxel), shape
+            (m, planes, ny, nx).
+        """
+        out = self.strain(potential, load)
+        for plane, phase in enumerate(self.phase):
+            local = out[:, plane]
+            if eigenstrain is not None:
+                local = local - np.moveaxis(eigenstrain[phase], -1, 0)
+            out[:, plane] = np.einsum("yxij,jyx->iyx", self.table[phase], local)
+        return out
+
+    def strain(self, potential: Floats, load: Floats) -> Floats:
+        """Mean strain or gradient in each voxel of this rank.
+
+        Args:
+            potential: shape (components, planes, ny, nx), voxels or K.
+            load: mean strain (Mandel, dimensionless) or gradient (K per voxel), shape (m,).
+
+        Returns:
+            Mandel strain (dimensionless) or gradient (K per voxel), shape (m, planes, ny, nx).
+        """
+        planes, ny, nx = self.slabs.local_shape
+        field = np.empty((planes + 2, self.components, ny, nx))
+        field[1:-1] = np.moveaxis(potential, 0, 1)
+        self.slabs.fill_halo(field)
+        out = np.empty((planes, ny, self.loads, nx))
+        kernels.gradients(field, out, 0, planes)
+        if self.components == 3:
+            out[:, :, 3:] /= ROOT2
+        return np.asarray(np.moveaxis(out, 2, 0) + np.asarray(load, dtype=float)[:, None, None, None])
 
 
-class ElasticMedium(_Medium):
-    """Linear elasticity, ∇·(C : ε) = 0.
-
-    Args:
-        slabs: the grid and its ranks.
-        phase: phase of each voxel of this rank, shape (planes, ny, nx), indices.
-        table: Mandel stiffness of each phase in sample axes, shape (n_phases, 6, 6), GPa.
-        names: of the phases, for errors.
-
-    Raises:
-        InputError: when a stiffness is not positive definite.
-    """
+class ElasticMedium(Medium):
+    """Linear elasticity, ∇·(C : ε) = 0; `Medium` has the arguments."""
 
     loads = 6
     components = 3
     what = "stiffness"
 
-    def _reference(self) -> tuple[float, float]:
-        bulk, shear = (float(modulus.mean()) for modulus in isotropic_moduli(self.table))
-        return shear, (bulk + shear / 3.0) / (bulk + 4.0 * shear / 3.0)
+    def _reference(self, solid: Floats) -> tuple[float, float]:
+        bulk, shear = (float(modulus.mean()) for modulus in isotropic_moduli(solid))
+        return shear, (bulk + shear / 3.0) / shear
 
-    def _add_forces(self, padded: Floats, load: Floats, force: Floats, total: Floats) -> None:
-        kernels.elastic_forces(padded, self.phase, self.table, load, force, total)
+    def _stiffest(self, value: float) -> Floats:
+        return value * np.eye(6)
 
-    def _fill_flux(self, padded: Floats, load: Floats, flux: Floats) -> None:
-        kernels.elastic_field(padded, self.phase, self.table, load, flux)
+    def _kernel_table(self) -> Floats:
+        return mandel_to_voigt(self.table)
+
+    def _rows(self, flux: Floats) -> Floats:
+        stress = mandel_stress_to_voigt(flux, axis=1)
+        return np.asarray(stress[:, [[0, 5, 4], [5, 1, 3], [4, 3, 2]]])
+
+    def thermal_stress(
+        self, eigenstrain: Floats, effective: Effective, tolerance: float = 1e-6
+    ) -> ThermalStress:
+        """Stress in a sample whose phases want to strain differently and which nothing holds.
+
+        Args:
+            eigenstrain: of each phase in sample axes (Mandel), shape (n_phases, 6), dimensionless.
+            effective: of this medium.
+            tolerance: relative residual, dimensionless.
+
+        Raises:
+            WorkerError: when it does not converge.
+        """
+        held = self.solve(np.zeros(6), tolerance, eigenstrain=eigenstrain)
+        stress = self.flux(held.potential, np.zeros(6), eigenstrain)
+        mean = self.slabs.total(stress.sum(axis=(1, 2, 3))) / self.slabs.voxels
+        strain = np.asarray(-np.linalg.solve(effective.tensor, mean))
+        potential = held.potential + np.einsum("i,i...->...", strain, np.array(effective.potentials))
+        return ThermalStress(potential, strain, self.flux(potential, strain, eigenstrain), held.iterations)
 
 
-class ThermalMedium(_Medium):
-    """Steady heat conduction, ∇·(κ ∇T) = 0.
-
-    Args:
-        slabs: the grid and its ranks.
-        phase: phase of each voxel of this rank, shape (planes, ny, nx), indices.
-        table: conductivity of each phase in sample axes, shape (n_phases, 3, 3), W/(m K).
-        names: of the phases, for errors.
-
-    Raises:
-        InputError: when a conductivity is not positive definite.
-    """
+class ThermalMedium(Medium):
+    """Steady heat conduction, ∇·(κ ∇T) = 0; `Medium` has the arguments."""
 
     loads = 3
     components = 1
     what = "thermal conductivity"
 
-    def _reference(self) -> tuple[float, float]:
-        return float(np.trace(self.table, axis1=1, axis2=2).mean()) / 3.0, 0.0
+    def _reference(self, solid: Floats) -> tuple[float, float]:
+        return float(np.trace(solid, axis1=1, axis2=2).mean()) / 3.0, 0.0
 
-    def _add_forces(self, padded: Floats, load: Floats, force: Floats, total: Floats) -> None:
-        kernels.thermal_forces(padded, self.phase, self.table, load, force, total)
+    def _stiffest(self, value: float) -> Floats:
+        return value * np.eye(3)
 
-    def _fill_flux(self, padded: Floats, load: Floats, flux: Floats) -> None:
-        kernels.thermal_field(padded, self.phase, self.table, load, flux)
+    def _kernel_table(self) -> Floats:
+        return self.table
+
+    def _rows(self, flux: Floats) -> Floats:
+        return flux[:, None]
