@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("hashigo.cli.show", "Write the HTML report of a run."),
     "engines": ("hashigo.cli.engines", "List the engines, what each needs, and their settings."),
     "frames": ("hashigo.cli.frames", "Show, merge, split and convert files of frames."),
+    "crosscheck": ("hashigo.cli.crosscheck", "Compare a polycrystal's properties with another solver's."),
     "export": ("hashigo.cli.export", "Write a package for a data platform."),
 }
 

@@ -37,6 +37,7 @@ from hashigo.calculators.workers.homogenization.inputs import (
 )
 from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
 from hashigo.calculators.workers.homogenization.output_conduction import Heat
+from hashigo.calculators.workers.homogenization.problem_file import MOST_PHASES, write_problem
 from hashigo.calculators.workers.homogenization.recipe import Recipe, grid_shape
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
@@ -46,7 +47,7 @@ from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
-TASK_VERSION = 6
+TASK_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,16 @@ def run(job: Job) -> None:
     if heat is not None:
         margins.update(heat.total.margins("thermal conductivity"))
     fields = _gathered_fields(job, slabs, samples[0], elastic, None if heat is None else heat.total)
+    problems = {"stiffness": elastic, **({} if heat is None else {"conductivity": heat.total})}
+    phases = {name: _gathered_phases(job, samples[0], found) for name, found in problems.items()}
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
             output.write_elastic(writer, elastic, crystal)
             if heat is not None:
                 output_conduction.write_heat(writer, heat)
             _write_sample(writer, settings, samples[0], fields)
+            for name, found in problems.items():
+                write_problem(writer, name, found.table, phases[name])
             _write_gate(writer, margins, settings.bound_tolerance)
 
 
@@ -233,12 +238,21 @@ def _gathered_fields(
     if thermal is not None:
         heat = ThermalMedium(slabs, thermal.phase, thermal.table, []), thermal.potential
     local = output.local_fields(sample, medium, elastic.potential, heat)
-    whole = {}
-    for name, values in local.items():
-        parts = job.comm.gather(values, root=0)
-        if job.is_root:
-            whole[name] = np.concatenate(parts, axis=0)
-    return whole
+    whole = {name: _gathered(job, values) for name, values in local.items()}
+    return {name: values for name, values in whole.items() if values is not None}
+
+
+def _gathered(job: Job, values: NDArray[Any]) -> NDArray[Any] | None:
+    """The planes of all ranks on the first; None on the others."""
+    parts = job.comm.gather(values, root=0)
+    return np.concatenate(parts, axis=0) if job.is_root else None
+
+
+def _gathered_phases(job: Job, sample: Polycrystal, found: Ensemble) -> NDArray[np.int32] | None:
+    """Phases of the first realisation on the whole grid; None where they are its grains, or are not kept."""
+    if len(found.table) == len(sample.fractions) or len(found.table) > MOST_PHASES:
+        return None
+    return _gathered(job, found.phase)
 
 
 def _write_sample(

@@ -14,6 +14,8 @@ from hashigo.calculators.workers import mesoscale
 from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.bounds import Margin
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.peers import own
+from hashigo.calculators.workers.homogenization.problem_file import read_problem
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.mesh_series import MeshSeries
 from hashigo.errors import InputError
@@ -145,6 +147,16 @@ def run(inputs, path, **parameters):
     job = Job(task="mesoscale", parameters={**PARAMETERS, **parameters}, inputs=inputs, output=path)
     mesoscale.run(job)
     return ResultReader(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "boundary"),
+    [("stiffness", "modes"), ("conductivity", "modes"), ("conductivity", {"kapitza": 1e-9})],
+)
+def test_the_problem_is_kept_for_other_solvers(inputs, tmp_path, name, boundary):
+    with run(inputs, tmp_path / "m.vtkhdf", boundary=boundary, realisations=1) as reader:
+        problem, found = read_problem(reader, name)
+    assert own.solve(problem, 1e-6).tensor == pytest.approx(found, rel=1e-9, abs=1e-9)
 
 
 def test_quantities_with_their_uncertainty(inputs, tmp_path):

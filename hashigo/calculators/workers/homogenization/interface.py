@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError, MissingComponent
 
+#: Discretisation of ours: with one quadrature point in each voxel it is Willot's rotated scheme.
+ROTATED = "hexahedra with reduced integration, the rotated scheme"
+
 #: What is homogenised, by the number of components of its flux.
 PROPERTIES = {6: "stiffness", 3: "thermal conductivity"}
 
@@ -105,6 +108,7 @@ class Outcome:
         memory_before: what the process had held before the problem was set up, bytes.
         energies: the tensor from energies of pairs of solutions, whose error is the square of that of the mean flux,
             shape and unit of `tensor`; None where it was not asked for.
+        discretisation: of the balance, where the solver has several; "" for its own.
     """
 
     tensor: Floats
@@ -114,6 +118,7 @@ class Outcome:
     memory: int = 0
     memory_before: int = 0
     energies: Floats | None = None
+    discretisation: str = ""
 
 
 @dataclass(frozen=True)

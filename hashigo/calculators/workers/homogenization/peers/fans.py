@@ -14,7 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hashigo.calculators.workers.homogenization.interface import Homogenizer, Outcome, PeriodicProblem
+from hashigo.calculators.workers.homogenization.interface import (
+    ROTATED,
+    Homogenizer,
+    Outcome,
+    PeriodicProblem,
+)
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
 
@@ -149,7 +154,7 @@ def read(folder: Path, problem: PeriodicProblem) -> Outcome | None:
 HOMOGENIZER = Homogenizer(
     name="fans",
     title="FANS",
-    discretisation="hexahedra with reduced integration, which are ours",
+    discretisation=ROTATED,
     write=write,
     how=how,
     read=read,

@@ -7,7 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hashigo.calculators.workers.homogenization.interface import Homogenizer, Outcome, PeriodicProblem
+from hashigo.calculators.workers.homogenization.interface import (
+    ROTATED,
+    Homogenizer,
+    Outcome,
+    PeriodicProblem,
+)
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.job import SerialComm
@@ -48,6 +53,6 @@ def solve(problem: PeriodicProblem, tolerance: float, options: Mapping[str, Any]
 HOMOGENIZER = Homogenizer(
     name="hashigo",
     title="Hashigo",
-    discretisation="rotated scheme: hexahedra with reduced integration",
+    discretisation=ROTATED,
     solve=solve,
 )
