@@ -184,7 +184,7 @@ class Mesoscale(Section):
 
     @model_validator(mode="after")
     def _resolved(self) -> Mesoscale:
-        cells = self.microstructure.kind != "laminate"
+        cells = self.microstructure.kind not in ("laminate", "file")
         if cells and number_of(self.voxels) < 64 * self.grains:
             shown = f"{self.voxels}^3" if isinstance(self.voxels, int) else number_of(self.voxels)
             raise ValueError(

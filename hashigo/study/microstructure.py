@@ -25,10 +25,10 @@ CRYSTAL = "crystal"
 class Microstructure(Section):
     """How grains, pores, inclusions and layers are arranged."""
 
-    kind: Literal["voronoi", "laguerre", "inclusions", "laminate"] = Field(
+    kind: Literal["voronoi", "laguerre", "inclusions", "laminate", "file"] = Field(
         "voronoi",
         description="voronoi; laguerre (grains of log-normal sizes); inclusions (ellipsoids in a polycrystal); "
-        "laminate (layers of single crystals or other materials).",
+        "laminate (layers of single crystals or other materials); file.",
     )
     size_spread: float | None = Field(
         None,
@@ -49,8 +49,37 @@ class Microstructure(Section):
     )
     axis: Literal["x", "y", "z"] = Field("z", description="Laminate: normal of the layers.")
 
+    file: str | None = Field(
+        None,
+        description="File: NumPy (.npy, .npz), DREAM3D (.dream3d, .h5), DAMASK (.vti) or an image (.png, .tif), "
+        "relative to the study; its grid and grains take the place of voxels and grains.",
+    )
+    orientations: str | None = Field(
+        None,
+        description="File: orientations by number of the grain where it has none itself, a list or DAMASK's "
+        "material.yaml, relative to the study.",
+    )
+    phases: dict[str, str] = Field(
+        default_factory=dict,
+        description="File: material of each of its phases or grey levels, {0: pore, 255: crystal}.",
+    )
+    periodic: Literal["check", "assume", "mirror"] = Field(
+        "check",
+        description="File: check that it is periodic, assume it, or mirror it along the axes along which it is not.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_phases(cls, data: Any) -> Any:
+        """Grey levels and numbers are names too."""
+        if isinstance(data, dict) and isinstance(data.get("phases"), dict):
+            return {**data, "phases": {str(key): value for key, value in data["phases"].items()}}
+        return data
+
     @model_validator(mode="after")
     def _complete(self) -> Microstructure:
+        if self.kind == "file" and self.file is None:
+            raise ValueError("kind file needs the name of a 'file'")
         if min(self.semi_axes) <= 0:
             raise ValueError("semi_axes must be positive")
         if self.kind == "laminate":
@@ -72,15 +101,20 @@ class Microstructure(Section):
             "laguerre": ("size_spread",),
             "inclusions": ("size_spread", "material", "fraction", "inclusions", "semi_axes"),
             "laminate": ("layers", "axis"),
+            "file": ("file", "orientations", "phases", "periodic"),
         }.get(self.kind, ())
         fields = type(self).model_fields
-        changed = [key for key in fields if key != "kind" and getattr(self, key) != fields[key].default]
+        changed = [
+            key
+            for key, field in fields.items()
+            if key != "kind" and getattr(self, key) != field.get_default(call_default_factory=True)
+        ]
         return next((key for key in changed if key not in own), "")
 
     @property
     def named(self) -> tuple[str, ...]:
         """Materials that it names."""
-        return tuple(filter(None, (self.material, *(name for name, _ in self.layers))))
+        return tuple(filter(None, (self.material, *(name for name, _ in self.layers), *self.phases.values())))
 
 
 class Material(Section):
@@ -124,8 +158,15 @@ class Material(Section):
 class Texture(Section):
     """Orientations of the crystal's grains."""
 
-    kind: Literal["random", "fibre"] = Field(
-        "random", description="random (uniform), or fibre (a crystal direction along one of the sample)."
+    kind: Literal["random", "fibre", "list", "odf"] = Field(
+        "random",
+        description="random (uniform); fibre (a crystal direction along one of the sample); list (those of a file, "
+        "one a grain, in order); odf (drawn from a file, so that volumes go by its weights).",
+    )
+    file: str | None = Field(
+        None,
+        description="List and odf: text with columns qx qy qz qw (crystal to sample axes) or phi1 Phi phi2 (Bunge, "
+        "°), and perhaps weight, relative to the study; DAMASK's material.yaml will do.",
     )
     crystal_direction: tuple[float, float, float] = Field(
         (0.0, 0.0, 1.0), description="Fibre: in the Cartesian axes of the standardised cell, dimensionless."
@@ -139,6 +180,10 @@ class Texture(Section):
 
     @model_validator(mode="after")
     def _directions(self) -> Texture:
+        if (self.file is None) == (self.kind in ("list", "odf")):
+            raise ValueError(
+                f"texture '{self.kind}' needs a 'file'" if self.file is None else "'file' is for list and odf"
+            )
         for name in ("crystal_direction", "sample_direction"):
             if not any(getattr(self, name)):
                 raise ValueError(f"{name} is zero; give a direction")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode, ProcessSpec, WorkChain, while_
-from aiida.orm import Bool, Data, Dict, Float, List, Str, StructureData
+from aiida.orm import Bool, Data, Dict, Float, List, SinglefileData, Str, StructureData
 from aiida.plugins import WorkflowFactory
 
 from hashigo.calculators.data import FramesData
@@ -23,6 +23,12 @@ class MultiscaleWorkChain(WorkChain):
         spec.input("structure", valid_type=StructureData, help="The crystal as given.")
         spec.input(
             "frames", valid_type=FramesData, required=False, help="Reference frames computed elsewhere."
+        )
+        spec.input(
+            "microstructure",
+            valid_type=SinglefileData,
+            required=False,
+            help="Grains and orientations read from files.",
         )
         spec.output_namespace(
             "stages", valid_type=Data, dynamic=True, help="Result of each stage by its name."
@@ -64,6 +70,7 @@ class MultiscaleWorkChain(WorkChain):
         for name, source in stage.optional.items():
             if source.partition(".")[0] in self.ctx.finished:
                 files[name] = self._result(source)
+        files.update({name: self.inputs[name] for name in stage.given if name in self.inputs})
         common = {"parameters": Dict(parameters), "site": Str(study["site"])}
         if stage.name in ("reference", "learning"):
             given = {"frames": self.inputs.frames} if "frames" in self.inputs else {}

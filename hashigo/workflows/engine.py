@@ -58,6 +58,8 @@ def start_inputs(prepared: Prepared) -> dict[str, Any]:
     }
     if prepared.frames is not None:
         inputs["frames"] = FramesData(prepared.frames)
+    if prepared.microstructure is not None:
+        inputs["microstructure"] = orm.SinglefileData(prepared.microstructure)
     return inputs
 
 

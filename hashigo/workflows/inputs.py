@@ -33,6 +33,7 @@ from hashigo.study.structures import (
     structure_from_content,
 )
 from hashigo.study.supercell import resolve
+from hashigo.workflows.sample import read_sample
 
 #: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
 MAX_ATOMS = 2000
@@ -49,13 +50,15 @@ class Prepared:
         content: the study as plain values, with the engine's settings complete.
         structure: as in the user's file.
         frames: file of reference frames, or None when an engine computes them.
-        scratch: folder of a file that was converted; it is deleted with this object.
+        microstructure: what the mesoscale takes from files, or None.
+        scratch: folder of files that were converted; it is deleted with this object.
     """
 
     study: Study
     content: dict[str, Any]
     structure: Atoms
     frames: Path | None
+    microstructure: Path | None = None
     scratch: Any = field(default=None, repr=False, compare=False)
 
 
@@ -90,11 +93,11 @@ def prepare(study: Study) -> Prepared:
                 fix="choose a model that is trained, or leave out the section learning",
             )
         content["potential"]["settings"] = chosen
-    frames = scratch = None
+    frames = None
+    scratch = tempfile.TemporaryDirectory(prefix="hashigo-")
     charges = _charges(study, structure)
     if study.reference.data:
         given = study.path(study.reference.data)
-        scratch = tempfile.TemporaryDirectory(prefix="hashigo-")
         frames = _converted(given, Path(scratch.name), [structure, standard])
         if charges is not None:
             frames = _charged(frames, Path(scratch.name), charges)
@@ -112,7 +115,8 @@ def prepare(study: Study) -> Prepared:
             content["reference"].update(charges=charges, polar=False)
         if wants_polar(content["reference"], set(elements)):
             require_response(site.codes, site.id)
-    return Prepared(study, content, structure, frames, scratch)
+    microstructure = read_sample(study, content, Path(scratch.name))
+    return Prepared(study, content, structure, frames, microstructure, scratch)
 
 
 def as_written(content: Mapping[str, Any]) -> dict[str, Any]:

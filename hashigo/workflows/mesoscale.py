@@ -9,11 +9,16 @@ from hashigo.workflows.stage import Stage, WorkerStage
 
 #: What a realisation of each kind of microstructure is called.
 _NAMES = {
-    "voronoi": "polycrystals",
-    "laguerre": "polycrystals",
-    "inclusions": "composites",
-    "laminate": "laminates",
+    "voronoi": "polycrystal",
+    "laguerre": "polycrystal",
+    "inclusions": "composite",
+    "laminate": "laminate",
+    "file": "sample",
 }
+
+
+#: Keys that name files, or tell how they are read.
+_READ = ("file", "orientations", "phases", "periodic")
 
 
 def most_planes(voxels: Any) -> int:
@@ -41,16 +46,19 @@ class MesoscaleWorkChain(WorkerStage):
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:
-    # Temperatures and electrons come with the table.
+    # Temperatures and electrons come with the table, and what was read from files with a file.
     section = {key: v for key, v in study["mesoscale"].items() if key not in ("temperatures", "electronic")}
-    return {**section, "seed": study["seed"]}
+    arranged = {k: v for k, v in section["microstructure"].items() if k not in _READ}
+    texture = {k: v for k, v in section["texture"].items() if k not in _READ}
+    return {**section, "microstructure": arranged, "texture": texture, "seed": study["seed"]}
 
 
 def _needs(study: Mapping[str, Any]) -> str:
     section = study["mesoscale"]
     voxels = section["voxels"]
     shown = f"{voxels}^3" if isinstance(voxels, int) else "×".join(str(number) for number in voxels)
-    return f"{section['realisations']} {_NAMES[section['microstructure']['kind']]} of {shown} voxels"
+    count, name = section["realisations"], _NAMES[section["microstructure"]["kind"]]
+    return f"{count} {name}{'' if count == 1 else 's'} of {shown} voxels"
 
 
 STAGE = Stage(
@@ -61,4 +69,5 @@ STAGE = Stage(
     parameters=_parameters,
     task="mesoscale",
     needs=_needs,
+    given=("microstructure",),
 )

@@ -43,6 +43,7 @@ class Stage:
         optional: results it takes where the study runs their stage, like `files`.
         judged_elsewhere: names of its gates that another stage of a study (as a mapping) judges: they do not stop it.
         serves: whether it is not worth running but for those that may take its result.
+        given: inputs of the run that it takes where the study's files give them, like `files`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Stage:
     optional: Mapping[str, str] = field(default_factory=dict)
     judged_elsewhere: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda study: ()
     serves: bool = False
+    given: tuple[str, ...] = ()
 
     @property
     def after(self) -> set[str]:

@@ -117,8 +117,10 @@ def run(job: Job) -> None:
         InputError: when a parameter or an input does not do.
     """
     settings = Settings.read(job.parameters)
+    recipe = Recipe.read(job.parameters, job.inputs.get("microstructure"))
+    if not recipe.varies:
+        settings = replace(settings, realisations=1)
     crystal, conduction = _read_inputs(job, settings)
-    recipe = Recipe.read(job.parameters)
     slabs = Slabs(recipe.shape, job.comm, job.threads)
     samples = [
         recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)
@@ -140,7 +142,7 @@ def run(job: Job) -> None:
             output.write_elastic(writer, elastic, crystal)
             if heat is not None:
                 output_conduction.write_heat(writer, heat)
-            _write_sample(writer, settings, samples[0], fields)
+            _write_sample(writer, settings, recipe, samples[0], fields)
             for name, found in problems.items():
                 write_problem(writer, name, found.table, phases[name])
             _write_gate(writer, margins, settings.bound_tolerance)
@@ -256,7 +258,11 @@ def _gathered_phases(job: Job, sample: Polycrystal, found: Ensemble) -> NDArray[
 
 
 def _write_sample(
-    writer: ResultWriter, settings: Settings, sample: Polycrystal, fields: Mapping[str, NDArray[Any]]
+    writer: ResultWriter,
+    settings: Settings,
+    recipe: Recipe,
+    sample: Polycrystal,
+    fields: Mapping[str, NDArray[Any]],
 ) -> None:
     output.write_grains(writer, sample)
     output.write_slices(writer, fields)
@@ -266,16 +272,13 @@ def _write_sample(
     writer.note(
         "microstructure",
         {
-            "kind": Recipe.read(
-                {"microstructure": settings.microstructure, "materials": settings.materials}
-            ).kind,
+            **recipe.note(),
             "grains": len(sample.fractions),
             "voxels": settings.voxels,
             "voxels_per_grain": math.prod(sample.shape) / len(sample.fractions),
             "realisations": settings.realisations,
             "seed": settings.seed,
             "grain_size": "arithmetic mean of the sphere-equivalent diameters",
-            "texture": "uniformly random",
             "members": "every committee member was homogenised on every realisation",
         },
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hashigo.calculators.workers.homogenization.composites import laminate_geometry, with_inclusions
+from hashigo.calculators.workers.homogenization.given import Given, GivenGrid, read_given
 from hashigo.calculators.workers.homogenization.laguerre import laguerre_geometry
 from hashigo.calculators.workers.homogenization.materials import CRYSTAL
 from hashigo.calculators.workers.homogenization.microstructure import (
@@ -23,7 +24,7 @@ from hashigo.calculators.workers.homogenization.microstructure import (
 from hashigo.calculators.workers.homogenization.texture import Texture
 from hashigo.errors import InputError
 
-KINDS = ("voronoi", "laguerre", "inclusions", "laminate")
+KINDS = ("voronoi", "laguerre", "inclusions", "laminate", "file")
 #: Standard deviation of the logarithm of grain diameters, where the study does not say, dimensionless.
 SIZE_SPREAD = 0.35
 
@@ -43,7 +44,8 @@ class Recipe:
         inclusion_material: index of theirs.
         layers: of a laminate, index of the material and fraction (dimensionless) of each.
         axis: normal of the layers.
-        texture: orientations of the crystal's grains.
+        texture: orientations of the crystal's grains; those of a file come first.
+        grid: grains of a file; None of those that are made.
     """
 
     kind: str = "voronoi"
@@ -57,6 +59,7 @@ class Recipe:
     layers: tuple[tuple[int, float], ...] = ()
     axis: str = "z"
     texture: Texture = field(default_factory=Texture)
+    grid: GivenGrid | None = None
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any], file: Path | None = None) -> Recipe:
@@ -74,14 +77,20 @@ class Recipe:
         kind = str(section.get("kind", "voronoi"))
         if kind not in KINDS:
             raise InputError(f"there is no microstructure of kind '{kind}'", fix=f"one of {', '.join(KINDS)}")
+        given = Given() if file is None else read_given(file)
+        if kind == "file" and given.grid is None:
+            raise InputError("there is no file with the microstructure", fix="name it as microstructure.file")
         spread = section.get("size_spread", SIZE_SPREAD if kind == "laguerre" else 0.0)
         found = cls(
             kind=kind,
             grains=int(parameters.get("grains", 50)),
             shape=grid_shape(parameters.get("voxels", 32)),
             size_spread=float(spread),
-            texture=Texture(**_texture(parameters)),
+            texture=Texture(**_texture(parameters), quaternions=given.quaternions, weights=given.weights),
         )
+        if kind == "file":
+            assert given.grid is not None
+            return replace(found, grid=given.grid, shape=given.grid.shape, grains=len(given.grid.material))
         if kind == "inclusions":
             material = section.get("material") or (names[1] if len(names) > 1 else "")
             found = replace(
@@ -96,6 +105,26 @@ class Recipe:
             found = replace(found, layers=layers, axis=str(section.get("axis", "z")))
         return found
 
+    @property
+    def varies(self) -> bool:
+        """Whether realisations differ: not where files give cells and orientations, or layers take a list's."""
+        listed = self.texture.kind == "list"
+        if self.grid is not None:
+            return self.grid.quaternions is None and not listed
+        return not (self.kind == "laminate" and listed)
+
+    def note(self) -> dict[str, Any]:
+        """How it was made, in plain values."""
+        note: dict[str, Any] = {"kind": self.kind}
+        if self.grid is not None:
+            note.update(self.grid.origin)
+        if self.size_spread > 0:
+            note["size_spread"] = self.size_spread
+        if self.kind == "inclusions":
+            note.update(fraction=self.fraction, inclusions=self.inclusions, semi_axes=list(self.semi_axes))
+        given = self.grid is not None and self.grid.quaternions is not None
+        return {**note, "texture": "given with the grains" if given else self.texture.sentence}
+
     def geometry(self, generator: np.random.Generator, planes: slice, comm: Any) -> Geometry:
         """The cells.
 
@@ -104,6 +133,8 @@ class Recipe:
             planes: indices of the z planes to fill here.
             comm: communicator over which the planes of all ranks make up the grid.
         """
+        if self.grid is not None:
+            return self.grid.geometry(planes, comm)
         if self.kind == "laminate":
             return laminate_geometry(self.layers, self.axis, self.shape, planes, comm)
         if self.size_spread > 0:
@@ -129,6 +160,8 @@ class Recipe:
         """
         generator = np.random.default_rng(seed)
         geometry = self.geometry(generator, planes, comm)
+        if self.grid is not None and self.grid.quaternions is not None:
+            return with_orientations(geometry, self.grid.quaternions, self.shape)
         crystal = geometry.material == 0
         quaternions = np.empty((len(crystal), 4))
         quaternions[crystal] = self.texture.draw(geometry.counts[crystal].astype(float), generator)
@@ -160,5 +193,5 @@ def _index(names: tuple[str, ...], name: str) -> int:
 def _texture(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `Texture`, as far as the study gives them."""
     section = dict(parameters.get("texture") or {})
-    section.pop("file", None)
+    section.pop("file", None)  # its content comes with the job's files
     return {key: tuple(v) if isinstance(v, list) else v for key, v in section.items() if v is not None}

@@ -40,6 +40,19 @@ class Texture:
     quaternions: Floats | None = None
     weights: Floats | None = None
 
+    @property
+    def sentence(self) -> str:
+        """What it is, in words."""
+        if self.kind == "fibre":
+            along = [" ".join(f"{x:g}" for x in v) for v in (self.crystal_direction, self.sample_direction)]
+            tilted = f", tilted by {self.spread:g}°" if self.spread else ""
+            return f"fibre: crystal direction {along[0]} along {along[1]}{tilted}"
+        return {
+            "random": "uniformly random",
+            "list": "a list, one orientation a grain",
+            "odf": "drawn from a list by volume",
+        }[self.kind]
+
     def draw(self, fractions: Floats, generator: np.random.Generator) -> Floats:
         """Orientations of grains.
 

@@ -1,0 +1,79 @@
+"""The files that a study names for its mesoscale, as the one that the worker is given (no AiiDA here)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashigo.calculators.microstructures import read_microstructure
+from hashigo.calculators.microstructures.orientations import read_orientations
+from hashigo.calculators.microstructures.sample import settle
+from hashigo.calculators.workers.homogenization.given import write_given
+from hashigo.errors import InputError
+from hashigo.study.model import Study
+
+FILE = "microstructure.h5"
+
+
+def read_sample(study: Study, content: dict[str, Any], folder: Path) -> Path | None:
+    """Read microstructure and orientations, where the study names files of them.
+
+    Args:
+        study: the study.
+        content: the study as plain values, whose mesoscale gets grid and number of grains of the file.
+        folder: where the worker's file is written.
+
+    Returns:
+        That file; None where the study names none.
+
+    Raises:
+        InputError: names the file, the grain, the phase or the axis at fault.
+    """
+    grid, origin = _grid(study, content["mesoscale"])
+    texture = _texture(study)
+    if study.mesoscale.texture.kind == "list" and study.mesoscale.microstructure.kind == "laminate":
+        content["mesoscale"]["realisations"] = 1
+    if grid is None and texture is None:
+        return None
+    path = folder / FILE
+    write_given(path, grid=grid, texture=texture, origin=origin)
+    return path
+
+
+def _grid(study: Study, content: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    section = study.mesoscale.microstructure
+    if section.file is None:
+        return None, {}
+    path = study.path(section.file)
+    orientations = None if section.orientations is None else study.path(section.orientations)
+    imported = read_microstructure(path, orientations)
+    sample = settle(imported, section.periodic, section.phases, list(study.mesoscale.materials))
+    content["voxels"] = [int(number) for number in sample.grain_id.shape[::-1]]
+    content["grains"] = len(sample.numbers)
+    if sample.quaternions is not None or study.mesoscale.texture.kind == "list":
+        content["realisations"] = 1  # a second one would be the same
+    origin = {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "mirrored": list(sample.mirrored),
+        "orientations": "of the file" if orientations is None else orientations.name,
+    }
+    if sample.quaternions is None:
+        origin["orientations"] = "none"
+    arrays = {"grain_id": sample.grain_id, "material": sample.material, "quaternions": sample.quaternions}
+    return {**arrays, "number": sample.numbers}, origin
+
+
+def _texture(study: Study) -> dict[str, Any] | None:
+    section = study.mesoscale.texture
+    if section.file is None:
+        return None
+    found = read_orientations(study.path(section.file))
+    if np.isnan(found.quaternions).any():
+        raise InputError(
+            f"{section.file} lacks the orientation of some of its grains", fix="give one on every line"
+        )
+    return {"quaternions": found.quaternions, "weights": found.weights}

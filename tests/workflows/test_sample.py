@@ -1,0 +1,87 @@
+"""Files that a study names for its mesoscale: read and checked before anything starts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hashigo.calculators.workers.homogenization.given import read_given
+from hashigo.calculators.workers.homogenization.microstructure import voronoi_polycrystal
+from hashigo.errors import InputError
+from hashigo.study import study_from
+from hashigo.workflows.mesoscale import STAGE, MesoscaleWorkChain
+from hashigo.workflows.sample import read_sample
+
+VORONOI = voronoi_polycrystal(9, 12, 2)
+
+
+def read(folder, **mesoscale):
+    study = study_from({"structure": "a", "reference": "b", "mesoscale": mesoscale})
+    study._folder = folder
+    content = study.model_dump(mode="json")
+    path = read_sample(study, content, folder)
+    return (None if path is None else read_given(path)), content
+
+
+def test_grid_and_orientations_of_a_file(tmp_path):
+    np.savez(tmp_path / "a.npz", grain_id=VORONOI.grain_id[:, :10], quaternions=VORONOI.quaternions)
+    section = {"kind": "file", "file": "a.npz", "periodic": "assume"}
+    given, content = read(tmp_path, microstructure=section)
+    assert given.grid.shape == (12, 10, 12)
+    assert given.grid.origin["file"] == "a.npz"
+    assert np.allclose(given.grid.quaternions, VORONOI.quaternions)
+    assert content["mesoscale"]["voxels"] == [12, 10, 12]
+    assert content["mesoscale"]["grains"] == 9
+    # Realisations would all be the same.
+    assert content["mesoscale"]["realisations"] == 1
+    parameters = STAGE.parameters(content)
+    assert parameters["microstructure"]["kind"] == "file"
+    assert "a.npz" not in str(parameters)
+    assert MesoscaleWorkChain.most_ranks(parameters) == 10
+    assert STAGE.needs(content) == "1 sample of 12×10×12 voxels"
+    assert study_from(content).mesoscale.voxels == (12, 10, 12)
+
+
+def test_an_image_with_pores(tmp_path):
+    levels = np.full((12, 12), 255, np.uint8)
+    levels[3:6, 3:9] = 0
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    section = {"kind": "file", "file": "a.png", "phases": {0: "pore", 255: "crystal"}}
+    given, content = read(tmp_path, microstructure=section, materials={"pore": "void"})
+    assert list(given.grid.material) == [1, 0]
+    assert content["mesoscale"]["voxels"] == [12, 12, 1]
+    assert content["mesoscale"]["realisations"] == 3
+    with pytest.raises(InputError, match=r"grey level 255 of a.png has no material"):
+        read(tmp_path, microstructure={**section, "phases": {0: "pore"}}, materials={"pore": "void"})
+
+
+def test_a_list_for_a_texture(tmp_path):
+    (tmp_path / "o.txt").write_text("phi1 Phi phi2 weight\n0 0 0 1\n10 20 30 2\n")
+    given, content = read(tmp_path, texture={"kind": "odf", "file": "o.txt"})
+    assert given.grid is None
+    assert list(given.weights) == [1, 2]
+    assert content["mesoscale"]["realisations"] == 3
+    assert "o.txt" not in str(STAGE.parameters(content))
+    (tmp_path / "o.txt").write_text("phi1 Phi phi2 grain\n0 0 0 1\n")
+    with pytest.raises(InputError, match=r"o.txt lacks the orientation of some of its grains"):
+        read(tmp_path, texture={"kind": "odf", "file": "o.txt"})
+
+
+def test_a_study_without_files_needs_none(tmp_path):
+    assert read(tmp_path)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("mesoscale", "complaint"),
+    [
+        ({"microstructure": {"kind": "file"}}, "kind file needs the name of a 'file'"),
+        ({"microstructure": {"file": "a.vti"}}, "'file' says nothing about kind voronoi"),
+        ({"microstructure": {"kind": "file", "file": "a", "phases": {0: "pore"}}}, "names 'pore', which materials"),
+        ({"texture": {"kind": "odf"}}, "texture 'odf' needs a 'file'"),
+        ({"texture": {"file": "a"}}, "'file' is for list and odf"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(mesoscale, complaint):
+    with pytest.raises(InputError, match=complaint):
+        study_from({"structure": "a", "reference": "b", "mesoscale": mesoscale})
