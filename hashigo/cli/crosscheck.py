@@ -115,8 +115,6 @@ def _reader(source: str | None) -> ResultReader:
 
 
 def _content(comparison: Comparison, problem: PeriodicProblem, wanted: str) -> dict[str, Any]:
-    from hashigo.calculators.workers.homogenization.interface import get_homogenizer
-
     outcome = comparison.outcome
     return {
         "property": wanted,
@@ -124,8 +122,8 @@ def _content(comparison: Comparison, problem: PeriodicProblem, wanted: str) -> d
         "voxels": list(problem.phase.shape[::-1]),
         "phases": len(problem.table),
         "discretisation": {
-            "hashigo": get_homogenizer("hashigo").discretisation,
-            comparison.solver.name: comparison.discretisation,
+            "hashigo": comparison.discretisation,
+            comparison.solver.name: comparison.other_discretisation,
         },
         "hashigo": comparison.ours.tolist(),
         comparison.solver.name: comparison.theirs.tolist(),
@@ -139,8 +137,6 @@ def _print(comparison: Comparison, problem: PeriodicProblem, wanted: str) -> Non
     import numpy as np
     from rich.console import Console
     from rich.table import Table
-
-    from hashigo.calculators.workers.homogenization.interface import get_homogenizer
 
     solver, differences = comparison.solver, comparison.differences
     nz, ny, nx = problem.phase.shape
@@ -158,8 +154,8 @@ def _print(comparison: Comparison, problem: PeriodicProblem, wanted: str) -> Non
     Console(file=text, width=120, highlight=False).print(table)
     click.echo("\n".join(row.rstrip() for row in text.getvalue().splitlines()))
     click.echo(f"largest difference, relative to the largest entry: {comparison.largest:.1e}")
-    click.echo(f"Hashigo: {get_homogenizer('hashigo').discretisation}")
-    click.echo(f"{solver.title}: {comparison.discretisation}")
+    click.echo(f"Hashigo: {comparison.discretisation}")
+    click.echo(f"{solver.title}: {comparison.other_discretisation}")
     if comparison.same_equations:
         click.echo("both solve the same equations: what is between them is rounding and tolerance")
     else:

@@ -15,8 +15,8 @@ from hashigo.calculators.workers.homogenization.interface import (
     Homogenizer,
     Outcome,
     PeriodicProblem,
-    get_homogenizer,
 )
+from hashigo.calculators.workers.homogenization.peers import own
 from hashigo.calculators.workers.homogenization.tensors import Floats, mandel_to_voigt
 from hashigo.errors import InputError
 
@@ -33,12 +33,14 @@ class Comparison:
         outcome: what it found.
         ours: shape (6, 6), Voigt stiffness in GPa, or (3, 3), conductivity in W/(m K).
         theirs: shape and unit of `ours`.
+        discretisation: of ours.
     """
 
     solver: Homogenizer
     outcome: Outcome
     ours: Floats
     theirs: Floats
+    discretisation: str
 
     @property
     def differences(self) -> Floats:
@@ -51,14 +53,14 @@ class Comparison:
         return float(np.abs(self.differences).max())
 
     @property
-    def discretisation(self) -> str:
+    def other_discretisation(self) -> str:
         """That of the other solver."""
         return self.outcome.discretisation or self.solver.discretisation
 
     @property
     def same_equations(self) -> bool:
         """Whether both discretisations are the same, so that nothing but rounding and tolerance is between them."""
-        return self.discretisation == get_homogenizer("hashigo").discretisation
+        return self.discretisation == self.other_discretisation
 
 
 def compare(solver: Homogenizer, outcome: Outcome, problem: PeriodicProblem, found: Floats) -> Comparison:
@@ -73,8 +75,8 @@ def compare(solver: Homogenizer, outcome: Outcome, problem: PeriodicProblem, fou
     theirs = outcome.tensor if outcome.energies is None else outcome.energies
     theirs = 0.5 * (theirs + theirs.T)
     if problem.loads == 6:
-        return Comparison(solver, outcome, mandel_to_voigt(found), mandel_to_voigt(theirs))
-    return Comparison(solver, outcome, found, theirs)
+        found, theirs = mandel_to_voigt(found), mandel_to_voigt(theirs)
+    return Comparison(solver, outcome, found, theirs, own.discretisation(problem))
 
 
 def outcome_of(
@@ -125,6 +127,7 @@ def _digest(problem: PeriodicProblem) -> str:
     """Of what the problem is; tensors that differ by rounding are the same."""
     hashed = hashlib.sha256(np.ascontiguousarray(problem.phase, dtype="<i4").tobytes())
     hashed.update(str(problem.phase.shape).encode())
-    scale = np.abs(problem.table).max()
-    hashed.update(np.round(problem.table / scale, 9).astype("<f8").tobytes())
+    table = np.where(np.isfinite(problem.table), problem.table, 0.0)
+    hashed.update(problem.rigid.tobytes())
+    hashed.update(np.round(table / np.abs(table).max(), 9).astype("<f8").tobytes())
     return hashed.hexdigest()

@@ -16,11 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.calculators.workers.homogenization.tensors import Floats
+from hashigo.calculators.workers.homogenization.tensors import (
+    Floats,
+    rotate_conductivity,
+    rotate_stiffness,
+)
 from hashigo.errors import InputError, MissingComponent
 
-#: Discretisation of ours: with one quadrature point in each voxel it is Willot's rotated scheme.
+#: Discretisations of ours: with one quadrature point in each voxel, and, for voids and rigid phases, with eight.
 ROTATED = "hexahedra with reduced integration, the rotated scheme"
+HEXAHEDRA = "hexahedra with full integration"
 
 #: What is homogenised, by the number of components of its flux.
 PROPERTIES = {6: "stiffness", 3: "thermal conductivity"}
@@ -33,7 +38,7 @@ class PeriodicProblem:
     Attributes:
         phase: phase of each voxel, shape (nz, ny, nx), indices.
         table: of each phase in sample axes, shape (n_phases, 6, 6), Mandel stiffness in GPa, or (n_phases, 3, 3),
-            conductivity in W/(m K).
+            conductivity in W/(m K); zero for a void, infinite on the diagonal for a rigid phase.
         names: of the phases, for errors; none for "phase 0" and so on.
         rotations: of each phase from crystal to sample axes, shape (n_phases, 3, 3), dimensionless, for codes that
             want tensors in crystal axes; None where the crystal's axes are the sample's.
@@ -58,8 +63,8 @@ class PeriodicProblem:
         if self.phase.min() < 0 or self.phase.max() >= len(self.table):
             wrong = int(self.phase.min() if self.phase.min() < 0 else self.phase.max())
             raise InputError(f"phase {wrong} of a voxel is not in the table of {len(self.table)} phases")
-        for name, tensor in zip(self.labels, self.table, strict=True):
-            if not np.isfinite(tensor).all():
+        for name, tensor, rigid in zip(self.labels, self.table, self.rigid, strict=True):
+            if not rigid and not np.isfinite(tensor).all():
                 raise InputError(
                     f"the {self.what} of {name} has entries that are no numbers (NaN or infinite)"
                 )
@@ -84,13 +89,43 @@ class PeriodicProblem:
         return list(self.names) or [f"phase {index}" for index in range(len(self.table))]
 
     @property
+    def voids(self) -> NDArray[np.bool_]:
+        """Whether each phase is a void, shape (n_phases,), dimensionless."""
+        return np.asarray(~self.table.any(axis=(1, 2)))
+
+    @property
+    def rigid(self) -> NDArray[np.bool_]:
+        """Whether each phase is rigid, or a perfect conductor, shape (n_phases,), dimensionless."""
+        return np.asarray(np.isinf(np.diagonal(self.table, axis1=1, axis2=2)).all(axis=1))
+
+    def require_plain(self, title: str, *, voids: bool) -> None:
+        """Make sure that another code can be given the problem.
+
+        Args:
+            title: of the code.
+            voids: whether it takes phases without stiffness or conductivity.
+
+        Raises:
+            InputError: when it has an eigenstrain, a rigid phase, or a void that the code does not take.
+        """
+        for name, rigid, void in zip(self.labels, self.rigid, self.voids, strict=True):
+            if rigid:
+                raise InputError(
+                    f"{title} cannot be given {name}, which is rigid", fix="give it a finite tensor"
+                )
+            if void and not voids:
+                raise InputError(
+                    f"{title} cannot be given {name}, which is a void", fix="choose another solver"
+                )
+        if self.eigenstrain is not None:
+            raise InputError(f"{title} cannot be given a problem with eigenstrain here", fix="leave it out")
+
+    @property
     def crystal_table(self) -> Floats:
         """The table in crystal axes, shape and unit of `table`."""
         if self.rotations is None:
             return self.table
-        from hashigo.calculators.workers.homogenization import tensors
-
-        turn = tensors.rotate_stiffness if self.loads == 6 else tensors.rotate_conductivity
+        turn = rotate_stiffness if self.loads == 6 else rotate_conductivity
         return turn(self.table, np.swapaxes(self.rotations, 1, 2))
 
 
@@ -109,6 +144,8 @@ class Outcome:
         energies: the tensor from energies of pairs of solutions, whose error is the square of that of the mean flux,
             shape and unit of `tensor`; None where it was not asked for.
         discretisation: of the balance, where the solver has several; "" for its own.
+        held_stress: mean stress (Mandel) of a problem with eigenstrain where nothing may strain in the mean, shape
+            (6,), GPa; None without eigenstrain.
     """
 
     tensor: Floats
@@ -119,6 +156,7 @@ class Outcome:
     memory_before: int = 0
     energies: Floats | None = None
     discretisation: str = ""
+    held_stress: Floats | None = None
 
 
 @dataclass(frozen=True)

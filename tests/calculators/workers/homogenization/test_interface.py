@@ -46,6 +46,17 @@ def test_a_problem_that_is_none_is_refused(change, message):
         PeriodicProblem(**given)
 
 
+def test_voids_and_rigid_phases_are_told_apart():
+    table = np.array([np.eye(3), np.zeros((3, 3)), np.diag([np.inf] * 3)])
+    problem = PeriodicProblem(PHASE, table, ["rock", "pore", "platinum"])
+    assert problem.voids.tolist() == [False, True, False]
+    assert problem.rigid.tolist() == [False, False, True]
+    with pytest.raises(InputError, match="Abaqus cannot be given pore, which is a void"):
+        problem.require_plain("Abaqus", voids=False)
+    with pytest.raises(InputError, match="Abaqus cannot be given platinum, which is rigid"):
+        problem.require_plain("Abaqus", voids=True)
+
+
 def test_the_table_in_crystal_axes_turns_back():
     rotations = Rotation.random(3, random_state=1).as_matrix()
     crystal = np.diag([1.0, 2.0, 5.0])

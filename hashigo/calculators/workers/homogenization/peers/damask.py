@@ -155,8 +155,7 @@ def write(problem: PeriodicProblem, tolerance: float, folder: Path) -> list[Path
             "a conductivity cannot be checked against DAMASK, whose thermal solver takes no mean gradient",
             fix="choose muspectre or fans",
         )
-    if problem.eigenstrain is not None:
-        raise InputError("a problem with eigenstrain cannot be given to DAMASK here", fix="leave it out")
+    problem.require_plain("DAMASK", voids=False)
     steps = [
         {
             "boundary_conditions": {"mechanical": {"F": gradient.tolist()}},

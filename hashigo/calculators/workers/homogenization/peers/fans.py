@@ -1,6 +1,6 @@
 """FANS (0.6) as a second implementation: its input files, and its results.
 
-Its hexahedra with reduced integration are our discretisation.
+Its hexahedra, with reduced integration or, where there are voids, with full one, are our discretisation.
 
 Source: Leuschner and Fritzen, Comput. Mech. 62, 359 (2018); keys as in the sources of FANS 0.6.
 """
@@ -20,6 +20,7 @@ from hashigo.calculators.workers.homogenization.interface import (
     Outcome,
     PeriodicProblem,
 )
+from hashigo.calculators.workers.homogenization.peers.own import discretisation
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
 
@@ -53,8 +54,7 @@ def write(problem: PeriodicProblem, tolerance: float, folder: Path) -> list[Path
         InputError: when FANS cannot be given this problem.
     """
     nz, _, nx = problem.phase.shape
-    if problem.eigenstrain is not None:
-        raise InputError("a problem with eigenstrain cannot be given to FANS here", fix="leave it out")
+    problem.require_plain("FANS", voids=True)
     if nx < 4 or (nx % 2 and nz % 2):
         raise InputError(
             f"FANS wants four voxels along x or more, and an even number along x or z, not {nx} and {nz}",
@@ -97,7 +97,7 @@ def _input(problem: PeriodicProblem, tolerance: float, table: Floats) -> dict[st
                 "material_properties": properties,
             }
         ],
-        "FE_type": "HEX8R",
+        "FE_type": "HEX8R" if discretisation(problem) == ROTATED else "HEX8",
         "method": "cg",
         "error_parameters": {"measure": "Linfinity", "type": "relative", "tolerance": tolerance},
         "n_it": 2000,
@@ -148,7 +148,11 @@ def read(folder: Path, problem: PeriodicProblem) -> Outcome | None:
     except OSError as error:
         raise InputError(f"{RESULT} cannot be read as HDF5: {error}") from None
     order = ORDER if problem.loads == 6 else [0, 1, 2]
-    return Outcome(tensor=_to_theirs(tensor), iterations=tuple(iterations[load] for load in order))
+    return Outcome(
+        tensor=_to_theirs(tensor),
+        iterations=tuple(iterations[load] for load in order),
+        discretisation=discretisation(problem),
+    )
 
 
 HOMOGENIZER = Homogenizer(

@@ -5,6 +5,7 @@ It is LGPL, brings its own copy of the library muGrid, and is never imported her
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import tempfile
@@ -70,7 +71,7 @@ def run(
     """Effective tensor by muSpectre's projection-based conjugate gradients, every load from zero.
 
     Args:
-        problem: what to homogenise, without eigenstrain.
+        problem: what to homogenise, without rigid phases.
         tolerance: relative residual of each load, dimensionless.
         python: interpreter that has muSpectre; None to look for one.
         scheme: a key of SCHEMES.
@@ -89,14 +90,11 @@ def run(
     executable = find_python(python)
     with tempfile.TemporaryDirectory(prefix="hashigo-muspectre-") as folder:
         source, target = Path(folder) / "problem.npz", Path(folder) / "outcome.npz"
-        np.savez(
-            source,
-            phase=problem.phase,
-            table=problem.table,
-            scheme=scheme,
-            tolerance=tolerance,
-            energies=energies,
-        )
+        given: dict[str, Any] = {"phase": problem.phase, "table": problem.table, "scheme": scheme}
+        given |= {"tolerance": tolerance, "energies": energies}
+        if problem.eigenstrain is not None:
+            given["eigenstrain"] = problem.eigenstrain
+        np.savez(source, **given)
         # From the standard input: beside the script lie modules that others could be taken for.
         done = subprocess.run(
             [str(executable), "-", str(source), str(target)],
@@ -117,8 +115,7 @@ def _check(problem: PeriodicProblem, scheme: str) -> None:
         raise InputError(
             f"muSpectre's scheme '{scheme}' is not known", fix=f"choose one of: {', '.join(SCHEMES)}"
         )
-    if problem.eigenstrain is not None:
-        raise InputError("a problem with eigenstrain cannot be given to muSpectre here", fix="leave it out")
+    dataclasses.replace(problem, eigenstrain=None).require_plain("muSpectre", voids=True)
     if problem.loads == 3 and scheme != "fourier":
         # Its projection of gradients takes no other derivative.
         raise InputError(
@@ -151,6 +148,7 @@ def _outcome(found: Mapping[str, Any], discretisation: str) -> Outcome:
         memory_before=int(found["memory_before"]),
         energies=found.get("energies"),
         discretisation=discretisation,
+        held_stress=found.get("held_stress"),
     )
 
 

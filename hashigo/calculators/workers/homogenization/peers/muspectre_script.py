@@ -38,6 +38,7 @@ class Solver:
 
     def __init__(self, phase: Any, table: Any, scheme: str, tolerance: float) -> None:
         self.elastic = table.shape[1] == 6
+        self.phase = phase
         self.shape = phase.shape[::-1]
         self.points, self.weights = gradient(scheme)
         self.cell = muSpectre.cell.CellData.make(list(self.shape), [float(n) for n in self.shape])
@@ -64,18 +65,32 @@ class Solver:
         for pixel, index in enumerate(phase.ravel().tolist()):
             add[index](pixel)
 
-    def solve(self, load: Any) -> tuple[Any, Any]:
-        """Gradient and flux, each of shape (components, quadrature points, voxels), under a unit load."""
+    def solve(self, load: Any, eigenstrain: Any = None) -> tuple[Any, Any]:
+        """Gradient and flux, as muSpectre keeps them, under a load and the eigenstrain of each phase, if any."""
         if self.elastic:
             mean = np.zeros((3, 3))
             for (i, j), value in zip(PAIRS, load / WEIGHT, strict=True):
                 mean[i, j] = mean[j, i] = value
         else:
             mean = load.reshape(3, 1)
-        result = self.newton.solve_load_increment(np.asfortranarray(mean))
+        extra = () if eigenstrain is None else (self._subtracts(eigenstrain),)
+        result = self.newton.solve_load_increment(np.asfortranarray(mean), *extra)
         if not result.success:
             raise RuntimeError(f"no convergence after {self.krylov.counter} iterations: {result.message}")
         return result.grad, result.stress
+
+    def _subtracts(self, eigenstrain: Any) -> Any:
+        """Function that takes the eigenstrain of each phase from the strain."""
+        matrices = np.zeros((len(eigenstrain), 3, 3))
+        for place, (i, j) in enumerate(PAIRS):
+            matrices[:, i, j] = matrices[:, j, i] = eigenstrain[:, place] / WEIGHT[place]
+        # Shape (3, 3, nx, ny, nz); the strain has its quadrature points before the voxels.
+        field = matrices[self.phase.transpose()].transpose(3, 4, 0, 1, 2)
+
+        def subtract(strain: Any) -> None:
+            strain[...] -= field[:, :, None]
+
+        return subtract
 
     def components(self, values: Any) -> Any:
         """Mandel or vector components of a field, shape (components, quadrature points, voxels)."""
@@ -131,6 +146,11 @@ def main(source: str, target: str) -> None:
                     energies[row, column] = energies[column, row] = energy
             del solver, strain, stress, flux
             gc.collect()
+    if "eigenstrain" in given:
+        solver = Solver(phase, table, scheme, tolerance)
+        found["held_stress"] = solver.mean(
+            solver.components(solver.solve(np.zeros(6), given["eigenstrain"])[1])
+        )
     found.update(wall=wall, cpu=cpu, iterations=iterations, memory=memory)
     found.update({"energies": energies} if pairs else {})
     np.savez(target, **found)

@@ -134,6 +134,9 @@ def test_what_damask_cannot_be_given_is_said(tmp_path, two_crystals):
     table[1, 0, 3] = table[1, 3, 0] = 9.0
     with pytest.raises(InputError, match="the stiffness of zinc cannot be given to DAMASK"):
         damask.write(dataclasses.replace(two_crystals, table=table), 1e-6, tmp_path)
+    table[1] = 0.0
+    with pytest.raises(InputError, match="DAMASK cannot be given zinc, which is a void"):
+        damask.write(dataclasses.replace(two_crystals, table=table), 1e-6, tmp_path)
     heat = PeriodicProblem(two_crystals.phase, np.array([np.eye(3)] * 2))
     with pytest.raises(InputError, match="no mean gradient"):
         damask.write(heat, 1e-6, tmp_path)

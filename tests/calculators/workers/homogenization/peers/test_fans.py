@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from hashigo.calculators.workers.homogenization.interface import PeriodicProblem, get_homogenizer
-from hashigo.calculators.workers.homogenization.peers import fans
+from hashigo.calculators.workers.homogenization.interface import HEXAHEDRA, PeriodicProblem, get_homogenizer
+from hashigo.calculators.workers.homogenization.peers import fans, own
 from hashigo.errors import InputError
 
 #: Where FANS has our components xx, yy, zz, yz, xz, xy.
@@ -76,6 +76,16 @@ def test_a_conductivity_is_read(tmp_path, two_crystals):
     assert np.array_equal(fans.read(tmp_path, heat).tensor, np.diag([1.0, 2.0, 3.0]))
     with pytest.raises(InputError, match="load 1 has not the gradient"):
         fans.read(tmp_path, two_crystals)
+
+
+def test_voids_want_full_integration(tmp_path, two_crystals):
+    table = two_crystals.table.copy()
+    table[1] = 0.0
+    with_void = dataclasses.replace(two_crystals, table=table)
+    fans.write(with_void, 1e-6, tmp_path)
+    assert json.loads((tmp_path / "input.json").read_text())["FE_type"] == "HEX8"
+    made_up_result(tmp_path / "results.h5", np.eye(6))
+    assert fans.read(tmp_path, with_void).discretisation == own.discretisation(with_void) == HEXAHEDRA
 
 
 def test_what_fans_cannot_be_given_is_said(tmp_path, two_crystals):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from hashigo.calculators.workers.homogenization.interface import PeriodicProblem, get_homogenizer
+from hashigo.calculators.workers.homogenization.interface import HEXAHEDRA, PeriodicProblem, get_homogenizer
 from hashigo.calculators.workers.homogenization.microstructure import voronoi_polycrystal
 from hashigo.calculators.workers.homogenization.peers import muspectre, own
 from hashigo.calculators.workers.homogenization.tensors import (
@@ -84,6 +85,31 @@ def test_a_laminate_is_exact_in_both(muspectre_python, scheme):
     )
 
 
+def test_eigenstrain_gives_the_same_stress(muspectre_python):
+    problem = polycrystal(5, 7, QUARTZ)
+    generator = np.random.default_rng(4)
+    strained = dataclasses.replace(problem, eigenstrain=generator.normal(0.0, 1e-3, (5, 6)))
+    ours = own.solve(strained, 1e-10)
+    theirs = muspectre.run(strained, 1e-10, muspectre_python, scheme="rotated")
+    assert difference(ours.held_stress, theirs.held_stress) < 1e-8
+    assert own.solve(problem, 1e-6).held_stress is None
+
+
+def test_a_void_is_the_same_in_the_same_scheme(muspectre_python):
+    phase = np.zeros((7, 7, 7), dtype=np.int32)
+    phase[2:5, 2:5, 1:4] = 1
+    problem = PeriodicProblem(phase, np.array([QUARTZ, np.zeros((6, 6))]))
+    ours = own.solve(problem, 1e-9, {"scheme": "rotated"})
+    theirs = muspectre.run(problem, 1e-9, muspectre_python, scheme="rotated", energies=True)
+    assert difference(ours.tensor, theirs.energies) < 1e-10
+    # Full integration, which is ours where there are voids, is stiffer, and five tetrahedra are stiffer still.
+    full = own.solve(problem, 1e-9)
+    assert full.discretisation == HEXAHEDRA
+    stiffest = muspectre.solve(problem, 1e-9, {"python": muspectre_python, "scheme": "tetrahedra"})
+    for softer, stiffer in ((ours.tensor, full.tensor), (full.tensor, stiffest.energies)):
+        assert np.linalg.eigvalsh(stiffer - softer).min() > -1e-9
+
+
 def test_what_muspectre_cannot_do_is_said():
     elastic = polycrystal(2, 4, QUARTZ)
     heat = polycrystal(2, 4, np.eye(3))
@@ -95,9 +121,9 @@ def test_what_muspectre_cannot_do_is_said():
         muspectre.run(heat, 1e-6, scheme="rotated")
     with pytest.raises(InputError, match="'spline' is not known"):
         muspectre.run(elastic, 1e-6, scheme="spline")
-    strained = PeriodicProblem(elastic.phase, elastic.table, eigenstrain=np.zeros((2, 6)))
-    with pytest.raises(InputError, match="eigenstrain"):
-        muspectre.run(strained, 1e-6, scheme="rotated")
+    rigid = PeriodicProblem(elastic.phase, np.array([QUARTZ, np.diag([np.inf] * 6)]))
+    with pytest.raises(InputError, match="muSpectre cannot be given phase 1, which is rigid"):
+        muspectre.run(rigid, 1e-6, scheme="tetrahedra")
 
 
 def test_an_interpreter_without_it_is_named(monkeypatch, tmp_path):
