@@ -61,10 +61,23 @@ class BoundaryLaw(Protocol):
         """Number of members."""
 
     def phases(self, place: int, column: int, member: int | None = None) -> Phases:
-        """Conductivity of a realisation under a condition, by the mean model or a member."""
+        """Conductivity of a realisation under a condition, by the mean model or a member.
+
+        Args:
+            place: index of the realisation.
+            column: index of the condition.
+            member: index of the member; None for the mean model.
+        """
 
     def slope(self, place: int, column: int, medium: ThermalMedium, found: Effective) -> Floats | None:
-        """Rate of change with the resistance, times it, shape (3, 3), W/(m K); None where there is none."""
+        """Rate of change with the resistance, times it, shape (3, 3), W/(m K); None where there is none.
+
+        Args:
+            place: index of the realisation.
+            column: index of the condition.
+            medium: the conducting sample.
+            found: its effective conductivity, with the solutions.
+        """
 
     def mesh_error(self) -> MeshError | None:
         """Error from the mesh of the phonon modes; None where it is not known for each condition."""

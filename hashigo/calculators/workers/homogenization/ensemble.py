@@ -150,7 +150,8 @@ class Collector:
 
         Args:
             mesh: error from the mesh of the phonon modes.
-            slope: with the resistance of the boundaries, as of `Ensemble`.
+            slope: rate of change with the resistance of the boundaries, times it, shape (n_realisations, n_conditions,
+                m, m), W/(m K); or None.
         """
         assert self.first is not None
         tensors = self.effective, self.members, self.voigt, self.reuss

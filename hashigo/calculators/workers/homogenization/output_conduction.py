@@ -63,7 +63,7 @@ class Heat:
         return np.repeat(values, len(self.sizes), axis=0)
 
     def knudsen(self) -> Floats:
-        """Mean free path over the diameter of each grain, shape (n_conditions, n_grains), of all realisations."""
+        """Mean free path over diameter of all realisations' grains, shape (n_conditions, n_grains), dimensionless."""
         inverse = np.concatenate([1.0 / sample.diameters for sample in self.samples])
         paths = self.repeated(self.conduction.median_path)
         sizes = np.tile(self.sizes, len(self.conduction.temperatures))
