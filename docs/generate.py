@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from hashigo.quantities import vocabulary
 from hashigo.study import Study
+from hashigo.study.component import Face, GivenMaterial, Region
 from hashigo.study.template import _plain
 
 HERE = Path(__file__).parent
@@ -32,6 +33,11 @@ def study_page() -> str:
         sections[[name for name, _ in sections].index("reference")][1].model_fields["sampling"].annotation
     )
     sections.append(("reference.sampling", sampling))
+    sections += [
+        ("component.faces", Face),
+        ("component.regions", Region),
+        ("component.material", GivenMaterial),
+    ]
     potential = sections[[name for name, _ in sections].index("potential")][1]
     sections += [
         ("potential.search", model) for model in _models(potential.model_fields["search"].annotation)

@@ -21,6 +21,7 @@ COMPONENTS = (
     "cutoff",
     "form",
     "boundary",
+    "time",
 )
 
 

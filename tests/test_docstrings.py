@@ -17,8 +17,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hashigo"
 UNITS = re.compile(
     r"(?i:dimensionless|number|count|index|indices|seed|share|relative|ratio|exit status|voxels?\b)|"
     r"eV|Å|nm|µm|THz|GPa|bytes|Pa\b|\bK\b|W/|J/|kg|mol|"
-    r"μ_B|, e\.|\bm\b|m\^|m/s|\b[fp]?s\b|°|second|unit|Ry|1/Å|"
-    + "|".join(re.escape(q.unit) for q in vocabulary().values())
+    r"μ_B|, e\.|\bJ\b|\bm\b|m\^|m/s|\b[fp]?s\b|°|second|unit|Ry|1/Å|"
+    # A unit of one letter stands in most words; above it has its borders.
+    + "|".join(re.escape(q.unit) for q in vocabulary().values() if len(q.unit) > 1)
 )
 ARRAY = re.compile(r"\b(NDArray|ndarray|Floats|ArrayLike|Complex|Integers|Indices)\b")
 NUMBER = re.compile(r"^(float|int|float \| None|int \| None)$")

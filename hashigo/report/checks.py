@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hashigo.calculators.results import GATES
+from hashigo.report.checks_component import component
 from hashigo.report.checks_expansion import expansion
 from hashigo.report.checks_thermoelasticity import thermoelasticity
 from hashigo.report.figures.reliability import KINDS
@@ -160,6 +161,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_dynamics(results),
         *_handover(results),
         *_knudsen(results),
+        *component(results),
     ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]
 

@@ -28,6 +28,8 @@ from hashigo.version import VERSION
 from hashigo.workflows.results import TableLine, clock, rounded
 
 PAGE, NUMBERS, FRAMES, FIELDS = "report.html", "results.json", "reference.h5", "microstructure.vtkhdf"
+#: Fields of stages that have them, by stage.
+FIELD_FILES = {"mesoscale": FIELDS, "component": "component.vtkhdf"}
 #: Configurations outside the region in which the potential was trained.
 TO_LABEL = "to_label.h5"
 #: What the crystal's stages handed to the mesoscale.
@@ -130,7 +132,7 @@ def write_report(node: Any, path: Path) -> Path:
 
 def write_outputs(node: Any, folder: Path) -> Path:
     """Write the report, all numbers as JSON, frames that were computed, the table handed to the mesoscale as CSV, and
-    the microstructure's fields into a folder.
+    the fields of microstructure and component into a folder.
 
     Args:
         node: the run, finished or not; what it has is written.
@@ -162,11 +164,12 @@ def write_outputs(node: Any, folder: Path) -> Path:
             _write(folder / TABLE, table_csv(reader).encode())
     else:
         (folder / TABLE).unlink(missing_ok=True)
-    if "mesoscale" in found:
-        _write(folder / FIELDS, found["mesoscale"].get_content(mode="rb"))
-    else:
-        # What an earlier run left there does not belong to this one.
-        (folder / FIELDS).unlink(missing_ok=True)
+    for stage, name in FIELD_FILES.items():
+        if stage in found:
+            _write(folder / name, found[stage].get_content(mode="rb"))
+        else:
+            # What an earlier run left there does not belong to this one.
+            (folder / name).unlink(missing_ok=True)
     write_texts(stage_results(node).values(), folder)
     write_trajectories([found["dynamics"]] if "dynamics" in found else [], folder)
     return write_report(node, folder / PAGE)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from hashigo.study.component import Component, check_component
 from hashigo.study.conductivity import Conductivity
 from hashigo.study.dynamics import Dynamics
 from hashigo.study.expansion import Expansion
@@ -31,7 +32,7 @@ from hashigo.study.thermoelasticity import Thermoelasticity
 
 STAGE_NAMES = (
     "structure", "learning", "reference", "potential", "elasticity", "phonons", "sscha", "conductivity", "dynamics",
-    "expansion", "green_kubo", "thermoelasticity", "handover", "mesoscale",
+    "expansion", "green_kubo", "thermoelasticity", "handover", "mesoscale", "component",
 )  # fmt: skip
 StageName = Literal[
     "structure",
@@ -48,11 +49,12 @@ StageName = Literal[
     "thermoelasticity",
     "handover",
     "mesoscale",
+    "component",
 ]
 Access = Literal["open", "restricted", "closed"]
 
 #: Sections that a study may lack, and whose stages then do not run.
-OPTIONAL = ("dynamics", "expansion", "green_kubo", "learning", "sscha", "thermoelasticity")
+OPTIONAL = ("component", "dynamics", "expansion", "green_kubo", "learning", "sscha", "thermoelasticity")
 
 
 class Author(Section):
@@ -294,6 +296,10 @@ class Study(Section):
         "section there are none.",
     )
     mesoscale: Mesoscale = Field(default_factory=Mesoscale, description="The polycrystal.")
+    component: Component | None = Field(
+        None,
+        description="Temperatures and thermal stress of a component in time; without this section there are none.",
+    )
 
     _folder: Path = PrivateAttr(default_factory=Path)
     _name: str = PrivateAttr("study")
@@ -374,11 +380,17 @@ class Study(Section):
         name, section = ("expansion", self.expansion) if self.expansion else ("phonons", self.phonons)
         low, high = min(section.temperatures), max(section.temperatures)
         outside = [t for t in self.mesoscale.temperatures if not low <= t <= high]
-        if outside and self.until in ("handover", "mesoscale"):
+        if outside and self.until in ("handover", "mesoscale", "component"):
             raise ValueError(
                 f"mesoscale.temperatures has {outside[0]:g} K, and {name}.temperatures reach from {low:g} to "
                 f"{high:g} K; add it there: nothing is extrapolated"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _component_is_known(self) -> Study:
+        if self.component is not None:
+            check_component(self.component, self.mesoscale, self.expansion is not None)
         return self
 
     @model_validator(mode="after")

@@ -56,6 +56,7 @@ def study_text(atoms: Atoms, structure: str, reference: str | None) -> str:
         "# expansion: {}  # quasi-harmonic thermal expansion; left out by default",
         "# thermoelasticity: {}  # elastic constants at temperature, with an expansion; left out by default",
         "# dynamics: {temperatures: [300]}  # molecular dynamics with the potential; left out by default",
+        "# component: {size: [10, 10, 2], duration: 5, faces: {x-: {flux: 1e5}}}  # heat in a body, mm and s",
     ]
     for name, model in SECTIONS.items():
         lines += ["", f"{name}:", *_section(model)]

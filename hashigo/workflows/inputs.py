@@ -18,6 +18,7 @@ from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.born import read_born, with_charges
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
+from hashigo.calculators.workers.component.case import packed
 from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
 from hashigo.calculators.workers.dynamics.lammps_files import check_cell
 from hashigo.calculators.workers.evaluation import overlap
@@ -33,6 +34,7 @@ from hashigo.study.structures import (
     structure_from_content,
 )
 from hashigo.study.supercell import resolve
+from hashigo.study.voxels import read_voxels
 from hashigo.workflows.sample import read_sample
 
 #: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
@@ -80,6 +82,8 @@ def prepare(study: Study) -> Prepared:
         raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
     content = resolve(study.model_dump(mode="json"), standard)
     _check_sizes(content, len(standard))
+    if study.component is not None and study.component.mask is not None:
+        content["component"]["voxels"] = packed(read_voxels(study.path(study.component.mask)))
     if study.green_kubo is not None:
         _check_green_kubo(study, standard, site.codes)
     elements = sorted(set(standard.get_chemical_symbols()))
@@ -126,7 +130,10 @@ def as_written(content: Mapping[str, Any]) -> dict[str, Any]:
         content: of `Prepared`.
     """
     reference = {key: value for key, value in content["reference"].items() if key != "charges"}
-    return {**content, "reference": reference}
+    written = {**content, "reference": reference}
+    if written.get("component"):
+        written["component"] = {key: value for key, value in written["component"].items() if key != "voxels"}
+    return written
 
 
 def _check_sizes(content: Any, n_atoms: int, path: str = "") -> None:

@@ -16,7 +16,9 @@ from ase.build import bulk
 
 from hashigo.calculators.learning import Round, write_rounds
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.calculators.workers import component
 from hashigo.calculators.workers.dynamics.h5md import CREATOR
+from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.lattice.elastic_properties import write_velocities
 from hashigo.report.figures import Results
 
@@ -195,6 +197,16 @@ def write_mesoscale(path):
         writer.note("knudsen", {"values": [row]})
 
 
+def write_component(path):
+    """Of its own task, small."""
+    material = {"conductivity": 100.0, "density": 2330.0, "heat_capacity": 700.0, "youngs_modulus": 160.0,
+                "poisson_ratio": 0.22, "expansion": 2.6e-6}  # fmt: skip
+    faces = {"x-": {"temperature": 400.0}, "x+": {"temperature": 300.0}}
+    parameters = {"size": [8.0, 4.0, 1.0], "cells": [8, 4, 1], "duration": 2.0, "faces": faces, "material": material,
+                  "stress_free_temperature": 300.0}  # fmt: skip
+    component.run(Job("component", parameters, {}, path, scratch=path.parent / "scratch"))
+
+
 def write_expansion(path):
     at = [{"temperature": t} for t in TEMPERATURES]
     with ResultWriter(path, task="expansion", task_version=1) as writer:
@@ -306,6 +318,7 @@ WRITERS = {
     "phonons": write_phonons,
     "conductivity": write_conductivity,
     "green_kubo": write_green_kubo,
+    "component": write_component,
     "expansion": write_expansion,
     "thermoelasticity": write_thermoelasticity,
     "dynamics": write_dynamics,

@@ -27,6 +27,7 @@ OF_STAGE = {
     "thermoelasticity": {"thermal-stiffness"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
     "mesoscale": {"kappa-grain-size", "bounds", "slices"},
+    "component": {"component-history", "component-slices"},
 }
 
 

@@ -54,8 +54,11 @@ def test_until_cuts_the_ladder():
 
 def test_an_optional_stage_runs_when_the_study_has_its_section_and_what_it_takes_is_run():
     assert names(dynamics={}, green_kubo={}, expansion={}, sscha={}, thermoelasticity={}) == [
-        name for name in STAGE_NAMES if name != "learning"
+        name for name in STAGE_NAMES if name not in ("component", "learning")
     ]
+    body = {"size": [1, 1, 1], "duration": 1, "faces": {"x-": {"temperature": 300}}}
+    assert names(component=body) == [*MANDATORY, "component"]
+    assert names(component=body, until="handover") == MANDATORY[:-1]
     learning = {"reference": {"engine": "tersoff"}, "learning": {"until": {"stiffness": "1 %"}}}
     assert names(**learning, until="potential") == ["structure", "learning", "reference", "potential"]
     assert names(**learning, until="structure") == ["structure"]
@@ -96,7 +99,11 @@ def test_a_workers_defaults_are_those_of_the_study(name, diamond):
     stage = stages()[name]
     defaults = importlib.import_module(f"hashigo.calculators.workers.{stage.task}").DEFAULTS
     section = study_from(
-        {"structure": "a.cif", "reference": "r.h5", **{key: {} for key in OPTIONAL if key != "learning"}}
+        {
+            "structure": "a.cif",
+            "reference": "r.h5",
+            **{key: {} for key in OPTIONAL if key not in ("component", "learning")},
+        }
     )
     section = resolve(section.model_dump(mode="json"), diamond)[name]
     common = set(defaults) & set(section)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from hashigo.errors import InputError
 from hashigo.report.figures import (
+    component,
     conductivity,
     crystal,
     dynamics,
@@ -229,6 +230,19 @@ PLANNED = (
         "the heat flux under a mean temperature gradient of 1 K/µm along x, at the first temperature and grain size. "
         "The whole fields stand in microstructure.vtkhdf.",
         mesoscale.slices,
+    ),
+    Plan(
+        "component-history",
+        "Temperatures of the component",
+        "Left, temperatures at the probes; the band holds those of all cells. Right, where there is a steady state, "
+        "the largest distance of a temperature from it, and 5 % of that at the start (dotted).",
+        component.history,
+    ),
+    Plan(
+        "component-slices",
+        "Slice through the component",
+        "Middle plane across z at the last output time. The whole fields, over time, stand in component.vtkhdf.",
+        component.slices,
     ),
 )
 

@@ -1,0 +1,238 @@
+"""The parameters of the task as a body, what holds at its faces, and when."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.calculators.workers.component.grid import FACES, Grid, check_connected
+from hashigo.calculators.workers.component.heat import Condition
+from hashigo.calculators.workers.component.stress import Supports
+from hashigo.errors import InputError
+from hashigo.study.component import MOST_CELLS
+
+Floats = NDArray[np.float64]
+
+_MM = 1e-3
+#: Error of a time step, relative to the study's tolerance.
+STEP = 0.01
+#: How much coarser the time steps of the run are that tells their error: its steps are about twice as long.
+COARSER = 8.0
+
+#: Parameters and their defaults: lengths in mm, times in s, temperatures in K, source in W/m^3, grain size in nm.
+DEFAULTS: dict[str, Any] = {
+    "size": None,
+    "cells": [16, 16, 16],
+    "mask": None,
+    "voxels": None,
+    "voxel": None,
+    "refine": 2,
+    "initial_temperature": 300.0,
+    "faces": {},
+    "source": 0.0,
+    "pulses": [],
+    "regions": {},
+    "duration": 1.0,
+    "outputs": [],
+    "probes": [],
+    "steady": "auto",
+    "stress_free_temperature": None,
+    "supports": {},
+    "pressure": {},
+    "grain_size": None,
+    "material": {},
+    "tolerance": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be computed.
+
+    Attributes:
+        grid: the body in the cells wanted.
+        coarse: the body in half as many along each edge.
+        initial: temperature at the start, K.
+        faces: what holds at them, by name.
+        source: power by volume of each region, W/m^3.
+        pulses: times from and to which sources are on, s; empty for always.
+        duration: s.
+        outputs: times at which fields are kept, s, rising.
+        probes: places, shape (n, 3), m.
+        steady: whether the steady state is wanted; None where it is wanted if there is one.
+        free_temperature: without stress, K; None where no stress is asked for.
+        supports: how the body is held and pressed.
+        grain_size: nm; None for the crystal.
+        material: properties given by hand.
+        regions: properties given by hand of regions, by number.
+        tolerance: relative, dimensionless.
+    """
+
+    grid: Grid
+    coarse: Grid
+    initial: float
+    faces: Mapping[str, Condition]
+    source: Mapping[int, float]
+    pulses: tuple[tuple[float, float], ...]
+    duration: float
+    outputs: tuple[float, ...]
+    probes: Floats
+    steady: bool | None
+    free_temperature: float | None
+    supports: Supports
+    grain_size: float | None
+    material: Mapping[str, Any]
+    regions: Mapping[int, Mapping[str, Any]]
+    tolerance: float
+
+    @property
+    def reference(self) -> float:
+        """Temperature at which the body has the size given, K."""
+        return self.initial if self.free_temperature is None else self.free_temperature
+
+    @property
+    def breaks(self) -> tuple[float, ...]:
+        """Times at which a step ends, s, rising: outputs, and where a source goes on or off."""
+        edges = [edge for pulse in self.pulses for edge in pulse if 0 < edge < self.duration]
+        return tuple(sorted({*self.outputs, *edges, self.duration}))
+
+    def on(self, start: float, end: float) -> bool:
+        """Whether the sources are on between two times.
+
+        Args:
+            start: s.
+            end: s.
+        """
+        middle = (start + end) / 2
+        return not self.pulses or any(first <= middle < last for first, last in self.pulses)
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> Case:
+        """Take a case from the parameters of a job.
+
+        Args:
+            parameters: any of `DEFAULTS`.
+
+        Raises:
+            InputError: names the parameter and what to do.
+        """
+        unknown = sorted(set(parameters) - set(DEFAULTS))
+        if unknown:
+            raise InputError(f"component.{unknown[0]} is not a parameter of the stage")
+        given = {**DEFAULTS, **parameters}
+        if given["duration"] <= 0:
+            raise InputError(f"component.duration is {given['duration']} s; it must be positive")
+        grid, coarse = _grids(given)
+        check_connected(coarse)
+        regions = {int(number): region for number, region in given["regions"].items()}
+        present = set(np.unique(grid.regions).tolist())
+        absent = sorted(set(regions) - present)
+        if absent:
+            raise InputError(f"component.regions has {absent[0]}, and the mask has no such voxel")
+        outputs = tuple(float(time) for time in given["outputs"])
+        steady = given["steady"]
+        case = cls(
+            grid,
+            coarse,
+            float(given["initial_temperature"]),
+            {name: _condition(given["faces"][name]) for name in FACES if name in given["faces"]},
+            {number: _source(given, regions.get(number, {})) for number in present},
+            tuple((float(start), float(end)) for start, end in given["pulses"]),
+            float(given["duration"]),
+            outputs or tuple(float(given["duration"]) * part / 5 for part in range(1, 6)),
+            _probes(given["probes"], grid),
+            None if steady == "auto" else bool(steady),
+            given["stress_free_temperature"],
+            Supports(given["supports"], given["pressure"]),
+            given["grain_size"],
+            given["material"],
+            {number: region["material"] for number, region in regions.items() if region.get("material")},
+            float(given["tolerance"]),
+        )
+        case._check()
+        return case
+
+    def _check(self) -> None:
+        if self.grid.n_cells > MOST_CELLS:
+            raise InputError(
+                f"the component has {self.grid.n_cells} cells, more than {MOST_CELLS}",
+                fix="give fewer cells, a coarser mask, or a smaller component.refine",
+            )
+        for name in {*self.faces, *self.supports.held, *self.supports.pressure}:
+            if not len(self.grid.at_face(name)):
+                raise InputError(
+                    f"the component has no cell at its face {name}", fix="choose a face that the mask reaches"
+                )
+
+
+def _condition(face: Mapping[str, Any]) -> Condition:
+    convection = face.get("convection")
+    if convection:
+        return Condition(coefficient=float(convection["coefficient"]), ambient=float(convection["ambient"]))
+    if face.get("temperature") is not None:
+        return Condition(temperature=float(face["temperature"]))
+    return Condition(flux=float(face["flux"]))
+
+
+def _source(given: Mapping[str, Any], region: Mapping[str, Any]) -> float:
+    own = region.get("source")
+    return float(given["source"] if own is None else own)
+
+
+def _grids(given: Mapping[str, Any]) -> tuple[Grid, Grid]:
+    """The body in the cells wanted, and in half as many along each edge."""
+    if given["size"] is not None:
+        size = np.array(given["size"], dtype=float) * _MM
+        cells = tuple(int(count) for count in given["cells"])
+        if any(count > 1 and count % 2 for count in cells) or min(cells) < 1:
+            raise InputError(f"component.cells are {list(cells)}; each must be even or 1")
+        half = tuple(max(1, count // 2) for count in cells)
+        return Grid.box(size, cells), Grid.box(size, half)  # type: ignore[arg-type]
+    if given["voxels"] is None:
+        raise InputError("the component has no size", fix="give component.size, or component.mask")
+    region = unpacked(given["voxels"])
+    voxels = Grid(region.astype(np.int64), np.full(3, float(given["voxel"]) * _MM))
+    factor = int(given["refine"])
+    return voxels.refined(factor), voxels.refined(factor // 2)
+
+
+def packed(region: NDArray[np.uint8]) -> dict[str, Any]:
+    """Voxels as plain values, for the parameters of a job.
+
+    Args:
+        region: number of each, shape (nz, ny, nx), dimensionless.
+    """
+    data = base64.b64encode(zlib.compress(np.ascontiguousarray(region).tobytes(), 9)).decode()
+    return {"shape": list(region.shape), "data": data}
+
+
+def unpacked(voxels: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Voxels of what `packed` gave, shape (nz, ny, nx), dimensionless."""
+    data = zlib.decompress(base64.b64decode(voxels["data"]))
+    return np.frombuffer(data, dtype=np.uint8).reshape(voxels["shape"])
+
+
+def _probes(given: Any, grid: Grid) -> Floats:
+    """Places inside the body, shape (n, 3), m; by default the cell nearest to the middle."""
+    if not len(given):
+        middle = np.array(grid.region.shape[::-1]) * grid.spacing / 2
+        nearest = np.linalg.norm(grid.centres - middle, axis=1).argmin()
+        return grid.centres[[nearest]] if grid.n_cells < grid.region.size else middle[None]
+    places = np.array(given, dtype=float) * _MM
+    for place in places:
+        cell = np.floor(np.minimum(place / grid.spacing, np.array(grid.region.shape[::-1]) - 0.5)).astype(int)
+        at = tuple(cell[::-1])
+        if (
+            (place < 0).any()
+            or (place > grid.spacing * grid.region.shape[::-1] + 1e-12).any()
+            or not grid.inside[at]
+        ):
+            words = ", ".join(f"{value / _MM:g}" for value in place)
+            raise InputError(f"the probe at {words} mm lies outside the component", fix="move it inside")
+    return places

@@ -1,0 +1,327 @@
+"""One run of a component: its temperatures in time, its steady state, and the stress of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.calculators.workers.component.case import Case
+from hashigo.calculators.workers.component.grid import Grid, face_axis
+from hashigo.calculators.workers.component.heat import HeatProblem
+from hashigo.calculators.workers.component.hexahedron import PLACES
+from hashigo.calculators.workers.component.ladder import check_range
+from hashigo.calculators.workers.component.material import Material
+from hashigo.calculators.workers.component.stepping import State, Stepper, steady_state
+from hashigo.calculators.workers.component.stress import ElasticBody
+from hashigo.calculators.workers.homogenization.tensors import von_mises
+from hashigo.calculators.workers.job import PartialResult
+from hashigo.calculators.workers.saved import Saved
+
+Floats = NDArray[np.float64]
+
+#: Columns of the history: time (s), stored heat (J), lowest and highest temperature (K), largest distance from the
+#: steady state (K), and then the probes (K).
+TIME, STORED, LOWEST, HIGHEST, DISTANCE, PROBES = range(6)
+#: A component is settled when no temperature is farther from its steady state than this share of the farthest at first.
+SETTLED = 0.05
+#: Steps between two that are kept.
+_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A largest value.
+
+    Attributes:
+        value: in the unit of what it is of.
+        time: s; infinite for the steady state.
+        place: x, y, z, shape (3,), m.
+    """
+
+    value: float
+    time: float
+    place: Floats
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found.
+
+    Attributes:
+        history: see `TIME` and the others; a row for each step, shape (n_steps + 1, 5 + n_probes), s, J and K.
+        temperature: at the outputs and then, where there is one, in the steady state, shape (n_fields, n_cells), K.
+        entered: heat that came in through each face, J.
+        given: heat of the sources, J.
+        peaks: by name: temperature and steady (K), von_mises and principal (GPa).
+        settled: time at which it is settled, s; NaN where it is not, or has no steady state.
+        steady: whether the last field is the steady state.
+        stress: at centres, Voigt, shape (n_fields, n_cells, 6), GPa; None without.
+        displacement: mean of a cell's corners, shape (n_fields, n_cells, 3), m; None without.
+        rejected: number of steps that were tried again.
+    """
+
+    history: Floats
+    temperature: Floats
+    entered: Mapping[str, float]
+    given: float
+    peaks: Mapping[str, Peak]
+    settled: float
+    steady: bool
+    stress: Floats | None
+    displacement: Floats | None
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one is done.
+
+    Attributes:
+        name: for what is kept of it.
+        grid: cells.
+        materials: by number of region.
+        step_tolerance: error of a time step, relative, dimensionless.
+        saved: where states are kept.
+        tell: called with the share that is done, dimensionless.
+        reason: why the job is to end, "" while it is not.
+    """
+
+    name: str
+    grid: Grid
+    materials: Mapping[int, Material]
+    step_tolerance: float
+    saved: Saved
+    tell: Callable[[float], None]
+    reason: Callable[[], str]
+
+
+def simulate(case: Case, run: Run) -> Outcome:
+    """Follow a component.
+
+    Args:
+        case: what is to be computed.
+        run: with which cells and materials.
+
+    Raises:
+        InputError: when it gets to where its material is not known.
+        WorkerError: when equations are not solved.
+        PartialResult: when the job is to end; the next one goes on from there.
+    """
+    problem = HeatProblem(run.grid, run.materials, case.faces, case.source)
+    last = case.breaks[-2] if len(case.breaks) > 1 else 0.0
+    steady = None
+    if problem.holds and case.steady is not False:
+        steady = steady_state(problem, np.full(run.grid.n_cells, case.initial), case.on(last, case.duration))
+        check_materials(run.materials, run.grid, steady, problem, " in its steady state")
+    state, fields, hottest = _in_time(case, run, problem, steady)
+    history = np.array(state.history)
+    fields += [] if steady is None else [steady]
+    times = [*case.outputs, *([] if steady is None else [np.inf])]
+    peaks = {"temperature": hottest}
+    if steady is not None:
+        peaks["steady"] = highest(run.grid, problem, steady, np.inf)
+    stress = displacement = None
+    if case.free_temperature is not None:
+        stress, displacement, found = _stresses(case, run, problem, fields, times)
+        peaks.update(found)
+    return Outcome(
+        history,
+        np.array(fields),
+        state.entered,
+        state.given,
+        peaks,
+        np.nan if steady is None else settling(history),
+        steady is not None,
+        stress,
+        displacement,
+        state.rejected,
+    )
+
+
+def _in_time(
+    case: Case, run: Run, problem: HeatProblem, steady: Floats | None
+) -> tuple[State, list[Floats], Peak]:
+    stepper = Stepper(problem, run.step_tolerance)
+    start = np.full(run.grid.n_cells, case.initial)
+    probes = probe_weights(run.grid, case.probes)
+    kept = run.saved.load(f"{run.name}-state")
+    if kept is None:
+        state, fields = stepper.start(start, case.duration), []
+        hottest = highest(run.grid, problem, start, 0.0)
+        state.history.append(_row(problem, state, start, steady, probes, case.initial))
+    else:
+        state, fields = State.of(kept, list(problem.faces)), list(kept["fields"])
+        value, time, *place = kept["hottest"]
+        hottest = Peak(float(value), float(time), np.array(place))
+    breaks, steps = case.breaks, len(state.history)
+    while state.time < case.duration:
+        until = next(time for time in breaks if time > state.time)
+        state = stepper.advance(state, until, case.duration, case.on(state.time, until))
+        now = highest(run.grid, problem, state.temperature, state.time)
+        hottest = now if now.value > hottest.value else hottest
+        check_materials(run.materials, run.grid, state.temperature, problem, f" at {state.time:.6g} s")
+        state.history.append(_row(problem, state, state.temperature, steady, probes, case.initial))
+        if state.time in case.outputs:
+            fields.append(state.temperature)
+        steps += 1
+        run.tell(state.time / case.duration)
+        why = run.reason()
+        if why or steps % _KEPT == 0:
+            _keep(run, state, fields, hottest)
+        if why:
+            raise PartialResult(
+                f"the component is followed up to {state.time:.6g} of {case.duration:g} s: {why}",
+                fix="run the study again: it goes on from there",
+            )
+    return state, fields, hottest
+
+
+def _keep(run: Run, state: State, fields: list[Floats], hottest: Peak) -> None:
+    content = {
+        **state.arrays(),
+        "fields": np.array(fields).reshape(len(fields), run.grid.n_cells),
+        "hottest": np.array([hottest.value, hottest.time, *hottest.place]),
+    }
+    run.saved.save(f"{run.name}-state", content)
+
+
+def _row(
+    problem: HeatProblem, state: State, start: Floats, steady: Floats | None, probes: Any, initial: float
+) -> list[float]:
+    """A row of the history."""
+    kelvin = state.temperature
+    distance = np.nan if steady is None else float(np.abs(kelvin - steady).max())
+    stored = float(problem.enthalpy(kelvin, initial).sum())
+    watched = [float(weights @ kelvin[cells]) for cells, weights in probes]
+    return [state.time, stored, float(kelvin.min()), float(kelvin.max()), distance, *watched]
+
+
+def probe_weights(grid: Grid, places: Floats) -> list[tuple[NDArray[np.int64], Floats]]:
+    """Cells around each place and their weights, linear between their centres; the nearest ones at the border.
+
+    Args:
+        grid: cells of the body.
+        places: shape (n, 3), m.
+
+    Returns:
+        For each place indices and weights, shapes (k,), dimensionless.
+    """
+    found = []
+    count = np.array(grid.region.shape[::-1])
+    for place in places:
+        at = np.clip(place / grid.spacing - 0.5, 0, count - 1)
+        low = np.minimum(np.floor(at).astype(int), np.maximum(count - 2, 0))
+        part = at - low
+        cells, weights = [], []
+        for corner in np.ndindex(2, 2, 2):
+            where = np.minimum(low + corner, count - 1)
+            weight = float(np.prod(np.where(corner, part, 1 - part)))
+            cell = int(grid.number[tuple(where[::-1])])
+            if weight > 0 and cell >= 0:
+                cells.append(cell)
+                weights.append(weight)
+        if not cells:
+            cells, weights = [int(np.linalg.norm(grid.centres - place, axis=1).argmin())], [1.0]
+        found.append((np.array(cells), np.array(weights) / sum(weights)))
+    return found
+
+
+def highest(grid: Grid, problem: HeatProblem, temperature: Floats, time: float) -> Peak:
+    """The highest temperature of cells and of faces that have a condition.
+
+    Args:
+        grid: cells of the body.
+        problem: heat in it.
+        temperature: of the cells, shape (n_cells,), K.
+        time: s.
+    """
+    cell = int(temperature.argmax())
+    found = Peak(float(temperature[cell]), time, grid.centres[cell])
+    for name, surface in problem.surfaces(temperature).items():
+        if len(surface) and float(surface.max()) > found.value:
+            axis, high = face_axis(name)
+            place = grid.centres[grid.at_face(name)[int(surface.argmax())]].copy()
+            place[axis] += (0.5 if high else -0.5) * grid.spacing[axis]
+            found = Peak(float(surface.max()), time, place)
+    return found
+
+
+def check_materials(
+    materials: Mapping[int, Material], grid: Grid, temperature: Floats, problem: HeatProblem, when: str
+) -> None:
+    """Refuse temperatures at which a material is not known.
+
+    Args:
+        materials: by number of region.
+        grid: cells of the body.
+        temperature: of the cells, shape (n_cells,), K.
+        problem: heat in it.
+        when: for the message.
+
+    Raises:
+        InputError: names property and temperature.
+    """
+    for region, material in materials.items():
+        kelvin = temperature[grid.regions == region]
+        if len(kelvin):
+            for name, curve in material.curves.items():
+                check_range(curve, float(kelvin.min()), float(kelvin.max()), name, when)
+
+
+def settling(history: Floats) -> float:
+    """Time from which no temperature is farther from its steady state than `SETTLED` of the farthest at first.
+
+    Args:
+        history: shape (n_steps + 1, 5 + n_probes), s, J and K.
+
+    Returns:
+        Time, s; NaN where it is not reached, or nothing moves.
+    """
+    share = history[:, DISTANCE] / max(float(history[0, DISTANCE]), 1e-6)
+    far = np.flatnonzero(share > SETTLED)
+    if not len(far) or far[-1] == len(share) - 1:
+        return np.nan
+    last = far[-1]
+    # Temperatures settle exponentially.
+    first, second = np.log(share[last]), np.log(max(float(share[last + 1]), 1e-12))
+    part = (first - np.log(SETTLED)) / (first - second)
+    return float(history[last, TIME] + part * (history[last + 1, TIME] - history[last, TIME]))
+
+
+def _stresses(
+    case: Case, run: Run, problem: HeatProblem, fields: list[Floats], times: list[float]
+) -> tuple[Floats, Floats, dict[str, Peak]]:
+    assert case.free_temperature is not None
+    body = ElasticBody(run.grid, run.materials, case.free_temperature, case.supports)
+    looked_at = body.exposed()
+    stresses, displacements, guess = [], [], None
+    peaks: dict[str, Peak] = {}
+    for index, (kelvin, time) in enumerate(zip(fields, times, strict=True)):
+        kept = run.saved.load(f"{run.name}-stress-{index}")
+        if kept is None:
+            found = body.solve(kelvin, problem.gradient(kelvin), guess)
+            kept = {"displacement": found.displacement, "at_places": found.at_places}
+            run.saved.save(f"{run.name}-stress-{index}", kept)
+        guess = kept["displacement"]
+        stresses.append(kept["at_places"][:, 0])
+        displacements.append(body.at_centres(guess))
+        sizes = {"von_mises": von_mises(kept["at_places"]), "principal": _largest(kept["at_places"])}
+        for name, values in sizes.items():
+            peak = _peak(run.grid, np.where(looked_at, values, -np.inf), time)
+            peaks[name] = peak if name not in peaks or peak.value > peaks[name].value else peaks[name]
+    return np.array(stresses), np.array(displacements), peaks
+
+
+def _largest(stress: Floats) -> Floats:
+    """Largest principal stress, GPa."""
+    order = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+    return np.asarray(np.linalg.eigvalsh(stress[..., order])[..., -1])
+
+
+def _peak(grid: Grid, values: Floats, time: float) -> Peak:
+    cell, place = np.unravel_index(int(values.argmax()), values.shape)
+    return Peak(float(values[cell, place]), time, grid.centres[cell] + PLACES[place] * grid.spacing / 2)

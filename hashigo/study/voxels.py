@@ -1,0 +1,56 @@
+"""A body as voxels in a NumPy file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashigo.errors import InputError
+
+#: Most voxels: what a job's parameters can hold.
+MOST_VOXELS = 2_000_000
+
+
+def read_voxels(path: Path) -> NDArray[np.uint8]:
+    """Read a mask.
+
+    Args:
+        path: `.npy`, or `.npz` with one array, of whole numbers or booleans in three dimensions.
+
+    Returns:
+        Region of each voxel, 0 outside, shape (nz, ny, nx), dimensionless.
+
+    Raises:
+        InputError: names the file and what is wrong.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            with loaded:
+                if len(loaded.files) != 1:
+                    raise InputError(
+                        f"{path.name} holds {len(loaded.files)} arrays, and a mask is one",
+                        fix="save it alone",
+                    )
+                loaded = loaded[loaded.files[0]]
+    except FileNotFoundError:
+        raise InputError(f"the mask {path} does not exist", fix="check component.mask") from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"{path.name} is no NumPy file of numbers: {error}", fix="write it by numpy.save"
+        ) from None
+    if loaded.ndim != 3 or loaded.dtype.kind not in "biu":
+        raise InputError(
+            f"{path.name} holds {loaded.dtype} of {loaded.ndim} dimensions, and a mask is whole numbers of three",
+            fix="save an array of integers with axes z, y, x",
+        )
+    if loaded.size > MOST_VOXELS:
+        raise InputError(
+            f"{path.name} holds {loaded.size} voxels, more than {MOST_VOXELS}", fix="make it coarser"
+        )
+    if loaded.size == 0 or loaded.min() < 0 or loaded.max() > 255:
+        raise InputError(f"{path.name} must hold numbers from 0 to 255", fix="number regions from 1")
+    return np.asarray(loaded, dtype=np.uint8)
