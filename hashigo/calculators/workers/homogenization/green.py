@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from hashigo.calculators.workers.homogenization import kernels
+from hashigo.calculators.workers.homogenization import updates
 from hashigo.calculators.workers.homogenization.slabs import Array, Slabs
 from hashigo.calculators.workers.homogenization.tensors import Floats
 
@@ -132,7 +132,7 @@ class Green:
         lines = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         lines = scipy.fft.fft(lines, axis=1, overwrite_x=True)
         mass, stiff, slope = ((z, y[rows], x) for z, y, x in self._symbols)
-        product = kernels.precondition(lines, mass, stiff, slope, self._weight, self.ratio, (0,) * self.loads)
+        product = updates.precondition(lines, mass, stiff, slope, self._weight, self.ratio, (0,) * self.loads)
         lines = scipy.fft.ifft(lines, axis=1, overwrite_x=True)
         for part, planes in zip(parts, self.slabs.all_planes, strict=True):
             part[:] = lines[:, planes]

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.calculators.workers.homogenization import kernels
+from hashigo.calculators.workers.homogenization import conjugate_gradients, kernels
+from hashigo.calculators.workers.homogenization.conjugate_gradients import Balanced, balance_loads
 from hashigo.calculators.workers.homogenization.elements import element_matrices
-from hashigo.calculators.workers.homogenization.green import Green
 from hashigo.calculators.workers.homogenization.slabs import Array, Slabs
 from hashigo.calculators.workers.homogenization.tensors import (
     ROOT2,
@@ -36,13 +36,8 @@ from hashigo.calculators.workers.homogenization.tensors import (
 )
 from hashigo.errors import InputError, WorkerError
 
-MAX_ITERATIONS = 2000
-#: Residuals below this, relative to the load itself, are rounding, dimensionless; by the precision of the fields.
-ROUNDING = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-6}
 #: Stiffness of a rigid phase over the largest of the others, dimensionless.
 RIGID = 1e6
-#: Precision of the preconditioner's transforms.
-TRANSFORM = np.dtype(np.float32)
 #: Fields of this many bytes on one rank are solved for all loads at once, larger ones for fewer.
 TOGETHER = 4 << 30
 
@@ -194,7 +189,9 @@ class Medium:
         The phases take 4 more, and each solution that is kept 8 for each component.
         """
         transforms = 1 if self.slabs.comm.size == 1 else 2
-        return self.components * (4.0 * self.precision.itemsize + transforms * TRANSFORM.itemsize)
+        return self.components * (
+            4.0 * self.precision.itemsize + transforms * conjugate_gradients.TRANSFORM.itemsize
+        )
 
     @property
     def together(self) -> int:
@@ -205,8 +202,17 @@ class Medium:
         fits = [count for count in counts if count * local * self.bytes_per_voxel <= TOGETHER]
         return fits[0] if fits else 1
 
-    def _balance(self, field: Array, force: Array, lanes: tuple[int, ...]) -> Floats:
-        """Forces of a field with room for a halo, and their work for each load."""
+    def balance(self, field: Array, force: Array, lanes: tuple[int, ...]) -> Floats:
+        """Forces of a potential, and their work.
+
+        Args:
+            field: its halo is filled, shape (planes + 2, components, ny, nx · loads), voxels or K.
+            force: result, shape (planes, components, ny, nx · loads), GPa or W/(m K).
+            lanes: an entry for each load.
+
+        Returns:
+            Shape (loads,), unit of `force` times that of `field`.
+        """
         kernel, table = self._operator(field.dtype)
         self.slabs.fill_halo(field)
         pieces = self.slabs.pieces(len(force), len(force))
@@ -215,124 +221,19 @@ class Medium:
         )
         return self.slabs.total(np.sum(works, axis=0))
 
-    def _sources(self, flux: Floats, out: Array, lanes: tuple[int, ...]) -> None:
-        """Forces on the corners of constant fluxes in the phases."""
+    def sources(self, flux: Floats, out: Array, lanes: tuple[int, ...]) -> None:
+        """Forces on the corners of constant fluxes in the phases.
+
+        Args:
+            flux: shape (n_phases, components, 3, loads), GPa or W/(m K).
+            out: result, shape (planes, components, ny, nx · loads), GPa or W/(m K).
+            lanes: an entry for each load.
+        """
         table = np.ascontiguousarray(flux, dtype=out.dtype)
         pieces = self.slabs.pieces(len(out), len(out))
         self.slabs.each(
             lambda piece: kernels.corner_loads(self._halo, table, out, piece.start, piece.stop, lanes), pieces
         )
-
-    def _solve(
-        self, flux: Floats, energy: Floats, tolerance: float, guess: Sequence[Floats] | None
-    ) -> tuple[Array, Array, list[int], list[float]]:
-        """Balance constant fluxes of the phases by potentials.
-
-        Args:
-            flux: shape (n_phases, components, 3, loads), GPa or W/(m K).
-            energy: of a voxel without fluctuations, shape (loads,), GPa or W/(m K).
-            tolerance: relative to the norm without fluctuations, or to the energy where this is smaller: a rigid phase
-                makes the first one huge, dimensionless.
-            guess: potentials to start from; None for zero.
-
-        Returns:
-            The potentials, what is left of the balance, and for each load the iterations and the relative residual.
-        """
-        count = flux.shape[-1]
-        lanes, slabs, kind = (0,) * count, self.slabs, self.precision
-        planes, ny, nx = slabs.local_shape
-        shape = (planes, self.components, ny, nx * count)
-        unknown, residual, force = np.zeros(shape, kind), np.empty(shape, kind), np.zeros(shape, kind)
-        direction = np.zeros((planes + 2, *shape[1:]), kind)
-        inner = direction[1:-1]
-        green = Green(slabs, self.scheme, self.components, count, self.ratio, TRANSFORM)
-
-        def advance(step: Floats) -> Floats:
-            """Take a step and precondition the residual; the square of its norm for each load."""
-            row = np.tile(step, nx).astype(kind)
-
-            def put(piece: slice) -> None:
-                out = np.empty((piece.stop - piece.start, *shape[1:]), TRANSFORM)
-                changed = (field[piece] for field in (unknown, residual, inner, force))
-                kernels.advance(*changed, row, 1.0 / self.scale, out)
-                green.put(piece, out)
-
-            slabs.each(put, green.pieces)
-            return green.run()
-
-        def turn(share: Floats) -> None:
-            row = np.tile(share, nx).astype(kind)
-            slabs.each(lambda piece: kernels.turn(inner[piece], green.get(piece), row), green.pieces)
-
-        still = np.zeros(count)
-        self._sources(-flux, residual, lanes)
-        start = square = advance(still)
-        # A load without anything to balance ends at once.
-        size = slabs.voxels * np.einsum("p,pcal->l", self.fractions, (flux / self.scale) ** 2)
-        lost = np.zeros(count)
-
-        def norm() -> Floats:
-            """What the residual is compared with, its square."""
-            return np.minimum(start, slabs.voxels * energy / self.scale - lost)
-
-        def limits() -> Floats:
-            return np.maximum(tolerance**2 * norm(), ROUNDING[kind] ** 2 * size)
-
-        limit = limits()
-        if guess is not None and (start > limit).any():
-            for lane, potential in enumerate(guess):
-                unknown[..., lane::count] = np.moveaxis(potential, 0, 1)
-            inner[:] = unknown
-            lost -= self._balance(direction, force, lanes) / self.scale
-            work = (unknown * residual).reshape(-1, count).sum(axis=0, dtype=float)
-            lost += 2.0 * slabs.total(work) / self.scale
-            residual -= force
-            square = advance(still)
-            limit = limits()
-        iterations = np.zeros(count, dtype=int)
-        share = still
-        while not (square <= limit).all():
-            if iterations.max() == MAX_ITERATIONS or not np.isfinite(square).all():
-                worst = int(np.argmax(np.nan_to_num(square / start, nan=np.inf)))
-                raise WorkerError(
-                    f"the {self.what} problem does not converge: relative residual "
-                    f"{np.sqrt(square[worst] / norm()[worst]):.1e} after {iterations.max()} iterations",
-                    fix="raise the tolerance, or look for phases of extreme contrast",
-                )
-            iterations[square > limit] += 1
-            turn(share)
-            work = self._balance(direction, force, lanes) / self.scale
-            step = np.divide(square, work, out=np.zeros(count), where=(work > 0) & (square > limit))
-            lost += step * square
-            previous, square = square, advance(step)
-            limit = limits()
-            share = np.divide(square, previous, out=np.zeros(count), where=previous > 0)
-        if kind != np.float64:
-            residual, square = self._checked(unknown, flux, green)
-            # The energy, which the tensor is made of, is wrong by the square.
-            allowed = 4.0 * tolerance**2 * np.maximum(norm(), slabs.voxels * energy / self.scale - lost)
-            if (square > allowed).any():
-                worst = int(np.argmax(square / allowed))
-                raise WorkerError(
-                    f"the {self.what} problem has a relative residual of {np.sqrt(square[worst] / norm()[worst]):.1e} "
-                    f"in single precision, asked for is {tolerance:.0e}",
-                    fix="take double precision, or a larger tolerance",
-                )
-        relative = np.sqrt(np.divide(square, norm(), out=np.zeros(count), where=start > 0))
-        return unknown, residual, iterations.tolist(), relative.tolist()
-
-    def _checked(self, unknown: Array, flux: Floats, green: Green) -> tuple[Array, Floats]:
-        """What is left of the balance in double precision, and the square of its norm for each load."""
-        lanes = (0,) * flux.shape[-1]
-        field = np.empty((len(unknown) + 2, *unknown.shape[1:]))
-        field[1:-1] = unknown
-        residual, force = np.empty(unknown.shape), np.empty(unknown.shape)
-        self._sources(-flux, residual, lanes)
-        self._balance(field, force, lanes)
-        residual -= force
-        for piece in green.pieces:
-            green.put(piece, (residual[piece] / self.scale).astype(green.precision))
-        return residual, green.run()
 
     def solve(
         self,
@@ -355,11 +256,9 @@ class Medium:
         strain = np.asarray(load, dtype=float) - (0.0 if eigenstrain is None else eigenstrain)
         flux = np.einsum("pij,pj->pi", self.table, np.broadcast_to(strain, (len(self.table), self.loads)))
         energy = np.einsum("p,pi,pi->", self.fractions, np.broadcast_to(strain, flux.shape), flux)
-        found = self._solve(
-            self._rows(flux[..., None]), np.array([energy]), tolerance, None if guess is None else [guess]
-        )
-        unknown, _, iterations, residuals = found
-        return Solution(np.moveaxis(unknown, 1, 0), iterations[0], residuals[0])
+        start = None if guess is None else [guess]
+        found = balance_loads(self, self._rows(flux[..., None]), np.array([energy]), tolerance, start)
+        return Solution(np.moveaxis(found.unknown, 1, 0), found.iterations[0], found.relative[0])
 
     def effective(self, tolerance: float = 1e-6, guesses: Sequence[Floats] | None = None) -> Effective:
         """Effective tensor from one solution for each unit load.
@@ -384,24 +283,26 @@ class Medium:
         for first in range(0, self.loads, count):
             batch = slice(first, first + count)
             start = None if guesses is None else guesses[batch]
-            unknown, left, steps, errors = self._solve(rows[..., batch], voigt[batch], tolerance, start)
-            iterations += steps
-            residuals += errors
-            tensor[: first + count, batch] += self._energies(rows, unknown, left, potentials)
+            found = balance_loads(self, rows[..., batch], voigt[batch], tolerance, start)
+            iterations += found.iterations
+            residuals += found.relative
+            tensor[: first + count, batch] += self._energies(rows, found, potentials)
             tensor[batch, :first] = tensor[:first, batch].T
-            potentials += [np.ascontiguousarray(unknown[..., lane::count]) for lane in range(count)]
+            potentials += [np.ascontiguousarray(found.unknown[..., lane::count]) for lane in range(count)]
         tensor = 0.5 * (tensor + tensor.T)
         return Effective(tensor, [np.moveaxis(one, 1, 0) for one in potentials], iterations, residuals)
 
-    def _energies(self, rows: Floats, unknown: Array, left: Array, before: list[Array]) -> Floats:
+    def _energies(self, rows: Floats, found: Balanced, before: list[Array]) -> Floats:
         """What fluctuations change in the energies of the loads so far with those of a batch, shape (loads, batch)."""
-        count = unknown.shape[-1] // self.slabs.shape[2]
-        flat, rest = (field.reshape(-1, count).astype(float, copy=False) for field in (unknown, left))
+        count, nx = len(found.iterations), self.slabs.shape[2]
+        flat, rest = (
+            field.reshape(-1, count).astype(float, copy=False) for field in (found.unknown, found.residual)
+        )
         products = [one.reshape(1, -1) @ rest for one in before] + [flat.T @ rest]
         energies = -np.concatenate(products)
-        source = np.empty((*unknown.shape[:3], self.slabs.shape[2]))
+        source = np.empty((*found.unknown.shape[:3], nx))
         for load in range(len(energies)):
-            self._sources(rows[..., load : load + 1], source, (0,))
+            self.sources(rows[..., load : load + 1], source, (0,))
             energies[load] += source.reshape(-1) @ flat
         return self.slabs.total(energies) / self.slabs.voxels
 

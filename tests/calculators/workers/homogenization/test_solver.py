@@ -146,7 +146,8 @@ def test_preconditioner_in_single_precision_costs_no_digit(monkeypatch):
         found = []
         for precision in (np.float32, np.float64):
             monkeypatch.setattr(
-                "hashigo.calculators.workers.homogenization.solver.TRANSFORM", np.dtype(precision)
+                "hashigo.calculators.workers.homogenization.conjugate_gradients.TRANSFORM",
+                np.dtype(precision),
             )
             found.append(kind(slabs_of(sample.grain_id), sample.grain_id, table, []).effective(1e-12))
         assert max(found[0].residuals) <= 2e-12
@@ -259,7 +260,7 @@ def test_phase_without_tensor_is_an_error():
 
 
 def test_load_that_does_not_converge_is_named(monkeypatch):
-    monkeypatch.setattr("hashigo.calculators.workers.homogenization.solver.MAX_ITERATIONS", 2)
+    monkeypatch.setattr("hashigo.calculators.workers.homogenization.conjugate_gradients.MAX_ITERATIONS", 2)
     sample = voronoi_polycrystal(6, 8, 0)
     table = rotate_stiffness(COPPER, sample.rotations)
     with pytest.raises(WorkerError, match=r"does not converge: relative residual .* after 2 iterations"):
