@@ -77,8 +77,7 @@ class Green:
         width, planes = (nx // 2 + 1) * loads, slabs.local_shape[0]
         self._spectrum = np.empty((ny, planes, components, width), dtype=kind)
         rows = slabs.rows.stop - slabs.rows.start
-        several = slabs.comm.size > 1
-        self._received = np.empty(rows * nz * components * width if several else 0, dtype=kind)
+        self._received = np.empty(rows * (nz - planes) * components * width, dtype=kind)
         plane = components * ny * nx * loads * self.precision.itemsize
         self.pieces = slabs.pieces(planes, CACHE // plane)
         self._row_pieces = slabs.pieces(rows, CACHE // (nz * components * width * kind().itemsize))
@@ -140,12 +139,12 @@ class Green:
 
     def _blocks(self) -> list[Array]:
         """This rank's rows by the rank whose planes they are, shape (rows, planes, components, width) each."""
-        if self.slabs.comm.size == 1:
-            return [self._spectrum]
-        rows = self.slabs.rows.stop - self.slabs.rows.start
-        blocks, start = [], 0
+        rows, blocks, start = self.slabs.rows, [], 0
         for planes in self.slabs.all_planes:
-            shape = (rows, planes.stop - planes.start, *self._spectrum.shape[2:])
+            if planes == self.slabs.planes:
+                blocks.append(self._spectrum[rows])
+                continue
+            shape = (rows.stop - rows.start, planes.stop - planes.start, *self._spectrum.shape[2:])
             stop = start + int(np.prod(shape))
             blocks.append(self._received[start:stop].reshape(shape))
             start = stop

@@ -124,32 +124,35 @@ class Slabs:
         return received
 
     def to_rows(self, spectrum: Array, received: Array) -> None:
-        """Give every rank its rows of this rank's planes.
+        """Give every other rank its rows of this rank's planes.
 
         Args:
             spectrum: contiguous, shape (ny, planes, ...), any unit.
-            received: result, flat; what each rank sent, one after the other, shape (size,), the unit of `spectrum`.
+            received: result, flat; what each other rank sent, one after the other, shape (size,), the unit of
+                `spectrum`.
         """
-        each = spectrum[0, 0].size
-        mine = self.local_shape[0]
-        sent = [(rows.stop - rows.start) * mine * each for rows in self.all_rows]
-        width = self.rows.stop - self.rows.start
-        came = [width * (planes.stop - planes.start) * each for planes in self.all_planes]
-        self.comm.Alltoallv([spectrum, (sent, _offsets(sent))], [received, (came, _offsets(came))])
+        sent, came = self._counts(spectrum)
+        self.comm.Alltoallv([spectrum, sent], [received, came])
 
     def to_planes(self, received: Array, spectrum: Array) -> None:
-        """Give every rank its planes back: the inverse of `to_rows`.
+        """Give every other rank its planes back: the inverse of `to_rows`.
 
         Args:
             received: as `to_rows` left it, shape (size,), any unit.
-            spectrum: result, contiguous, shape (ny, planes, ...), the unit of `received`.
+            spectrum: contiguous, rows of the other ranks are set, shape (ny, planes, ...), the unit of `received`.
         """
-        each = spectrum[0, 0].size
-        mine = self.local_shape[0]
-        came = [(rows.stop - rows.start) * mine * each for rows in self.all_rows]
+        sent, came = self._counts(spectrum)
+        self.comm.Alltoallv([received, came], [spectrum, sent])
+
+    def _counts(self, spectrum: Array) -> tuple[Any, Any]:
+        """Sizes and places of what goes to the other ranks, in the spectrum, and of what comes from them."""
+        each, rank = spectrum[0, 0].size, self.comm.rank
         width = self.rows.stop - self.rows.start
-        sent = [width * (planes.stop - planes.start) * each for planes in self.all_planes]
-        self.comm.Alltoallv([received, (sent, _offsets(sent))], [spectrum, (came, _offsets(came))])
+        sent = [(rows.stop - rows.start) * self.local_shape[0] * each for rows in self.all_rows]
+        places = _offsets(sent)
+        came = [width * (planes.stop - planes.start) * each for planes in self.all_planes]
+        sent[rank] = came[rank] = 0
+        return (sent, places), (came, _offsets(came))
 
     def total(self, values: Floats) -> Floats:
         """Sum over all ranks, the same on each.

@@ -184,11 +184,11 @@ class Medium:
 
     @property
     def bytes_per_voxel(self) -> float:
-        """Memory of conjugate gradients for one load, bytes: four fields and their transform, on several ranks twice.
+        """Memory of conjugate gradients for one load, bytes: four fields and their transform, on many ranks twice.
 
         The phases take 4 more, and each solution that is kept 8 for each component.
         """
-        transforms = 1 if self.slabs.comm.size == 1 else 2
+        transforms = 2.0 - 1.0 / self.slabs.comm.size
         return self.components * (
             4.0 * self.precision.itemsize + transforms * conjugate_gradients.TRANSFORM.itemsize
         )

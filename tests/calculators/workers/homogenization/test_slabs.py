@@ -27,14 +27,18 @@ padded = np.concatenate([field[:1], field[a:b], field[:1]])
 slabs.fill_halo(padded)
 spectrum = np.ascontiguousarray(field[a:b].transpose(2, 0, 1, 3))
 rows = slabs.rows.stop - slabs.rows.start
-received = np.empty(rows * 7 * 2 * 5)
+received = np.empty(rows * (7 - b + a) * 2 * 5)
 slabs.to_rows(spectrum, received)
 blocks, start = [], 0
 for planes in slabs.all_planes:
+    if planes == slabs.planes:
+        blocks.append(spectrum[slabs.rows])
+        continue
     size = rows * (planes.stop - planes.start) * 10
     blocks.append(received[start : start + size].reshape(rows, -1, 2, 5))
     start += size
-back = np.empty_like(spectrum)
+back = np.zeros_like(spectrum)
+back[slabs.rows] = spectrum[slabs.rows]
 slabs.to_planes(received, back)
 same = {
     "halo": padded - field[np.arange(a - 1, b + 1) % 7],
