@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers.handover_table import HandoverTable
 from hashigo.calculators.workers.homogenization import output, output_conduction
-from hashigo.calculators.workers.homogenization.boundary import BoundaryModel
 from hashigo.calculators.workers.homogenization.bounds import FIX, GATE, Margin, violated_bound
 from hashigo.calculators.workers.homogenization.conduction import (
     BoundaryLaw,
@@ -35,10 +34,12 @@ from hashigo.calculators.workers.homogenization.inputs import (
     read_conduction,
     read_crystal,
 )
-from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.materials import Material, read_materials, tensors_of
+from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.output_conduction import Heat
 from hashigo.calculators.workers.homogenization.problem_file import MOST_PHASES, write_problem
-from hashigo.calculators.workers.homogenization.recipe import Recipe, grid_shape
+from hashigo.calculators.workers.homogenization.recipe import Recipe
+from hashigo.calculators.workers.homogenization.settings import TASK, Settings
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.tensors import Floats, voigt_to_mandel
@@ -46,68 +47,7 @@ from hashigo.calculators.workers.homogenization.vtkhdf import write_image
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
-TASK = "mesoscale"
 TASK_VERSION = 7
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Parameters of the task.
-
-    Attributes:
-        grains: number of grains in the periodic box.
-        voxels: number of voxels along each edge, or along x, y, z.
-        microstructure: how they are arranged; with materials and texture as in the study.
-        grain_sizes: mean grain diameters, nm.
-        realisations: number of random polycrystals.
-        seed: seed of the random numbers.
-        tolerance: relative residual of the solver, dimensionless.
-        bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
-        boundary: what a grain boundary does.
-    """
-
-    grains: int = 50
-    voxels: int | tuple[int, int, int] = 32
-    microstructure: Mapping[str, Any] = field(default_factory=dict)
-    materials: Mapping[str, Any] = field(default_factory=dict)
-    texture: Mapping[str, Any] = field(default_factory=dict)
-    grain_sizes: tuple[float, ...] = ()
-    realisations: int = 3
-    seed: int = 0
-    tolerance: float = 1e-6
-    bound_tolerance: float = 1e-4
-    boundary: BoundaryModel = field(default_factory=BoundaryModel)
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, Any]) -> Settings:
-        """Take the settings from the parameters of a job.
-
-        Raises:
-            InputError: when a parameter is unknown or out of range.
-        """
-        known = {name: parameters[name] for name in parameters if name in cls.__dataclass_fields__}
-        unknown = sorted(set(parameters) - set(known))
-        if unknown:
-            raise InputError(f"task '{TASK}' has no parameter '{unknown[0]}'")
-        known["grain_sizes"] = tuple(float(value) for value in known.get("grain_sizes", ()))
-        known["boundary"] = BoundaryModel.read(known.get("boundary", "modes"))
-        settings = cls(**known)
-        settings._check()
-        return settings
-
-    def _check(self) -> None:
-        limits: dict[str, tuple[Any, bool]] = {
-            "grains": (self.grains, self.grains >= 1),
-            "voxels": (self.voxels, math.prod(grid_shape(self.voxels)) >= 2),
-            "realisations": (self.realisations, self.realisations >= 1),
-            "seed": (self.seed, self.seed >= 0),
-            "tolerance": (self.tolerance, 0 < self.tolerance < 1),
-            "bound_tolerance": (self.bound_tolerance, self.bound_tolerance >= 0),
-            "grain_sizes": (self.grain_sizes, all(size > 0 for size in self.grain_sizes)),
-        }
-        for name, (value, valid) in limits.items():
-            if not valid:
-                raise InputError(f"parameter '{name}' of task '{TASK}' is out of range: {value}")
 
 
 def run(job: Job) -> None:
@@ -125,12 +65,15 @@ def run(job: Job) -> None:
     samples = [
         recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)
     ]
-    _require_one_material(samples)
+    materials = read_materials(settings.materials)
+    others = tensors_of(materials, "stiffness")
     tick = _ticker(job, settings, crystal, conduction)
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
-    elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick)
-    heat = None if conduction is None else _conduct(settings, samples, slabs, conduction, tick)
+    elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick, others)
+    heat = None
+    if conduction is not None:
+        heat = _conduct(settings, recipe.isotropic, samples, slabs, conduction, tick, materials)
     margins = elastic.margins("stiffness")
     if heat is not None:
         margins.update(heat.total.margins("thermal conductivity"))
@@ -140,6 +83,8 @@ def run(job: Job) -> None:
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
             output.write_elastic(writer, elastic, crystal)
+            if recipe.isotropic:
+                output.write_elastic_estimates(writer, crystal, others, samples)
             if heat is not None:
                 output_conduction.write_heat(writer, heat)
             _write_sample(writer, settings, recipe, samples[0], fields)
@@ -148,16 +93,18 @@ def run(job: Job) -> None:
             _write_gate(writer, margins, settings.bound_tolerance)
 
 
-def _require_one_material(samples: list[Polycrystal]) -> None:
-    if any(sample.material.any() for sample in samples):
-        raise InputError("materials beside the crystal are not homogenised yet")
-
-
 def _conduct(
-    settings: Settings, samples: list[Polycrystal], slabs: Slabs, conduction: Conduction, tick: Tick
+    settings: Settings,
+    isotropic: bool,
+    samples: list[Microstructure],
+    slabs: Slabs,
+    conduction: Conduction,
+    tick: Tick,
+    materials: tuple[Material, ...],
 ) -> Heat:
     """Effective conductivity at every temperature and grain size."""
     sizes, boundary = settings.grain_sizes, settings.boundary
+    others = tensors_of(materials, "conductivity")
     pairs = [(index, size) for index in conduction.indices for size in sizes]
     interfaces = [
         find_interfaces(sample.grain_id, slabs, smoothing_reach(1.0 / sample.spacing)) for sample in samples
@@ -179,14 +126,15 @@ def _conduct(
             None if bulk.members is None else by_condition(bulk.members, axis=1),
             by_condition(boundary.resistance(conduction.temperatures)),
             np.tile(sizes, len(conduction.temperatures)),
+            others,
         )
-        return Heat(samples, interfaces, sizes, conduction, boundary, solved(law))
+        return Heat(samples, interfaces, sizes, conduction, boundary, isotropic, solved(law))
     electronic = conduction.electronic_tensors
     besides = None if electronic is None else by_condition(electronic)
-    scattered = ModeByMode(samples, conduction.models, pairs, boundary.specularity, besides)
+    scattered = ModeByMode(samples, conduction.models, pairs, boundary.specularity, besides, others)
     total = solved(scattered)
     lattice = None if electronic is None else solved(replace(scattered, electronic=None))
-    return Heat(samples, interfaces, sizes, conduction, boundary, total, lattice)
+    return Heat(samples, interfaces, sizes, conduction, boundary, isotropic, total, lattice)
 
 
 def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:
@@ -232,7 +180,7 @@ def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conducti
 
 
 def _gathered_fields(
-    job: Job, slabs: Slabs, sample: Polycrystal, elastic: Ensemble, thermal: Ensemble | None
+    job: Job, slabs: Slabs, sample: Microstructure, elastic: Ensemble, thermal: Ensemble | None
 ) -> dict[str, NDArray[Any]]:
     """Fields of the first realisation on the whole grid; empty on all ranks but the first."""
     medium = ElasticMedium(slabs, sample.grain_id, elastic.table, [])
@@ -250,7 +198,7 @@ def _gathered(job: Job, values: NDArray[Any]) -> NDArray[Any] | None:
     return np.concatenate(parts, axis=0) if job.is_root else None
 
 
-def _gathered_phases(job: Job, sample: Polycrystal, found: Ensemble) -> NDArray[np.int32] | None:
+def _gathered_phases(job: Job, sample: Microstructure, found: Ensemble) -> NDArray[np.int32] | None:
     """Phases of the first realisation on the whole grid; None where they are its grains, or are not kept."""
     if len(found.table) == len(sample.fractions) or len(found.table) > MOST_PHASES:
         return None
@@ -261,7 +209,7 @@ def _write_sample(
     writer: ResultWriter,
     settings: Settings,
     recipe: Recipe,
-    sample: Polycrystal,
+    sample: Microstructure,
     fields: Mapping[str, NDArray[Any]],
 ) -> None:
     output.write_grains(writer, sample)

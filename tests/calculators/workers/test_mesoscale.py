@@ -364,6 +364,56 @@ def test_mirrors_leave_the_crystals_conductivity(inputs, tmp_path):
     assert np.allclose(value, crystal_conductivity(mode_arrays())[1] * np.eye(3), rtol=1e-9, atol=1e-6)
 
 
+PORES = {
+    "microstructure": {"kind": "inclusions", "fraction": 0.15, "inclusions": 3, "material": "pore"},
+    "materials": {"pore": "void"},
+    "voxels": 12,
+}
+
+
+@pytest.mark.parametrize("boundary", ["modes", KAPITZA])
+def test_pores_among_the_grains(inputs, tmp_path, boundary):
+    write_handover(inputs["handover"], CUBIC, MEMBERS, bulk=(0.05, (0.9, 1.0, 1.1)))
+    with run(inputs, tmp_path / "m.vtkhdf", boundary=boundary, grain_sizes=[1e9], **PORES) as reader:
+        shear = reader.quantity("effective_shear_modulus")
+        kappa = np.trace(reader.quantity("effective_thermal_conductivity").value[0]) / 3
+        bounds = {name: reader.array(f"bounds/shear/{name}") for name in ("reuss", "hashin_shtrikman_upper")}
+        stress, gate = reader.file["VTKHDF/CellData/von_mises"][()], reader.note("gate")
+        material = reader.array("grains/material")
+        solid = reader.array("grains/volume_fraction")[material == 0].sum()
+    assert gate["passed"]
+    assert bounds["reuss"] == 0.0
+    assert 0.5 * bounds["hashin_shtrikman_upper"] < shear.value < bounds["hashin_shtrikman_upper"]
+    # Maxwell's bound, which is the upper one of Hashin and Shtrikman.
+    crystal = crystal_conductivity(mode_arrays())[1]
+    assert 0.7 * crystal < kappa < crystal * solid / (1 + (1 - solid) / 2) * (1 + 1e-3)
+    assert stress.min() == 0.0
+
+
+def test_inclusions_of_another_material(inputs, tmp_path):
+    """Glass spheres in grains of the same conductivity change nothing; its stiffness lies between the bounds."""
+    crystal = float(crystal_conductivity(mode_arrays())[1])
+    glass = {"young": 70.0, "poisson": 0.2, "conductivity": crystal}
+    section = {**PORES["microstructure"], "material": "glass"}
+    chosen = {**PORES, "microstructure": section, "materials": {"glass": glass}}
+    with run(inputs, tmp_path / "m.vtkhdf", grain_sizes=[1e9], **chosen) as reader:
+        kappa = reader.quantity("effective_thermal_conductivity").value[0]
+        bulk = reader.quantity("effective_bulk_modulus").value
+        low, high = (reader.array(f"bounds/bulk/hashin_shtrikman_{end}") for end in ("lower", "upper"))
+    assert np.allclose(kappa, crystal * np.eye(3), rtol=1e-5, atol=1e-4)
+    assert low * 0.99 < bulk < high * 1.01
+    chosen["materials"] = {"glass": {"young": 70.0, "poisson": 0.2}}
+    with pytest.raises(InputError, match="material 'glass' has no conductivity"):
+        run(inputs, tmp_path / "m.vtkhdf", **chosen)
+
+
+def test_texture_leaves_out_estimates_of_isotropic_aggregates(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf", texture={"kind": "fibre"}) as reader:
+        assert reader.has("bounds/shear/voigt")
+        assert not reader.has("bounds/shear/hashin_shtrikman_lower")
+        assert not reader.has("bounds/conductivity/hashin_shtrikman_lower")
+
+
 def test_knudsen_numbers(inputs, tmp_path):
     with run(inputs, tmp_path / "m.vtkhdf") as reader:
         note = reader.note("knudsen")
@@ -382,6 +432,9 @@ def test_fields_slices_and_bounds(inputs, tmp_path):
         lower, upper = (reader.array(f"bounds/shear/hashin_shtrikman_{end}") for end in ("lower", "upper"))
         assert reader.array("bounds/shear/reuss") < lower < upper < reader.array("bounds/shear/voigt")
         assert lower < reader.array("bounds/shear/self_consistent") < upper
+        ends = [reader.array(f"bounds/conductivity/hashin_shtrikman_{end}") for end in ("lower", "upper")]
+        assert (ends[0] <= reader.array("bounds/conductivity/self_consistent")).all()
+        assert (reader.array("bounds/conductivity/self_consistent") <= ends[1]).all()
         assert reader.array("homogenization/stiffness/iterations").shape == (2, 1, 6)
         assert reader.array("slice/heat_flux").shape == (9, 9)
         gate, planes = reader.note("gate"), reader.array("slice/grain_id")

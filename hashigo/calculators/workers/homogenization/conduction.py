@@ -22,7 +22,9 @@ from hashigo.calculators.workers.homogenization.ensemble import (
     grain_names,
     member_tolerance,
 )
+from hashigo.calculators.workers.homogenization.estimates import conductive_estimates
 from hashigo.calculators.workers.homogenization.grain_boundaries import Interfaces, resistive_tensors
+from hashigo.calculators.workers.homogenization.materials import of_grains
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.phonons import MeshError, PhononModels
 from hashigo.calculators.workers.homogenization.slabs import Slabs
@@ -94,6 +96,7 @@ class ModeByMode:
         specularity: share p of phonons that a boundary reflects like a mirror, dimensionless.
         electronic: carried by electrons besides, in crystal axes, whatever the grain's size, shape
             (n_conditions, 3, 3), W/(m K); None where phonons are the only carriers.
+        others: of the materials beside the crystal, whatever the grain's size, shape (n_others, 3, 3), W/(m K).
     """
 
     samples: Sequence[Microstructure]
@@ -101,6 +104,7 @@ class ModeByMode:
     pairs: Sequence[tuple[int, float]]
     specularity: float = 0.0
     electronic: Floats | None = None
+    others: Floats | None = None
 
     @property
     def conditions(self) -> int:
@@ -128,7 +132,8 @@ class ModeByMode:
         else:
             grains = self.models.member_grains(member, index, lengths)
         besides = 0.0 if self.electronic is None else self.electronic[column]
-        table = rotate_conductivity(grains + besides, sample.rotations)
+        own = of_grains(grains + besides, self.others, sample.material)
+        table = rotate_conductivity(own, sample.rotations)
         return Phases(sample.grain_id, table, sample.fractions)
 
     def slope(self, place: int, column: int, medium: ThermalMedium, found: Effective) -> None:
@@ -150,8 +155,8 @@ class ModeByMode:
         errors = [
             series.relative_error(
                 index,
-                self._lengths(sample, row),
-                sample.fractions,
+                self._lengths(sample, row)[sample.crystals],
+                sample.fractions[sample.crystals] / sample.fractions[sample.crystals].sum(),
                 None if self.electronic is None else self.electronic[row],
             )
             for row, (index, _) in enumerate(self.pairs)
@@ -175,6 +180,7 @@ class Resistive:
         of_members: of each member, shape (n_members, n_conditions, 3, 3), W/(m K); or None.
         resistance: of a boundary, shape (n_conditions,), m^2 K/W.
         sizes: mean grain diameter, shape (n_conditions,), nm.
+        others: of the materials beside the crystal, shape (n_others, 3, 3), W/(m K).
     """
 
     samples: Sequence[Microstructure]
@@ -184,6 +190,7 @@ class Resistive:
     of_members: Floats | None
     resistance: Floats
     sizes: Floats
+    others: Floats | None = None
 
     @property
     def conditions(self) -> int:
@@ -214,8 +221,9 @@ class Resistive:
         """
         sample, found = self.samples[place], self.interfaces[place]
         crystal = self.crystal if member is None or self.of_members is None else self.of_members[member]
-        grains = rotate_conductivity(crystal[column], sample.rotations)
-        require_positive_definite(grains, "thermal conductivity", grain_names(len(grains)))
+        require_positive_definite(crystal[column][None], "thermal conductivity", ["the crystal"])
+        own = of_grains(crystal[column], self.others, sample.material)
+        grains = rotate_conductivity(own, sample.rotations)
         resistance = self.resistance[column] / self.voxel(place, column)
         table = np.concatenate([grains, resistive_tensors(grains, found, resistance)])
         phase = np.array(sample.grain_id, dtype=np.int32)
@@ -270,6 +278,7 @@ def thermal_ensemble(samples: int, slabs: Slabs, law: BoundaryLaw, tolerance: fl
     """
     kept = Collector(samples, law.conditions, law.members, 3)
     slopes = np.zeros((samples, law.conditions, 3, 3))
+    estimates = np.zeros((samples, law.conditions, 3))
     known = True
 
     def medium(phases: Phases) -> ThermalMedium:
@@ -286,6 +295,9 @@ def thermal_ensemble(samples: int, slabs: Slabs, law: BoundaryLaw, tolerance: fl
             slope = law.slope(place, column, conducting, found)
             known = slope is not None
             slopes[place, column] = 0.0 if slope is None else slope
+            if not known:
+                aggregate = conductive_estimates(phases.table, phases.fractions)
+                estimates[place, column] = aggregate.lower, aggregate.upper, aggregate.self_consistent
             # Temperatures hardly change from one condition, or member, to the next.
             start = found.potentials
             tick(1.0, f"conductivity of {where}")
@@ -294,4 +306,7 @@ def thermal_ensemble(samples: int, slabs: Slabs, law: BoundaryLaw, tolerance: fl
                 tensor = of_member.effective(member_tolerance(tolerance), start).tensor
                 kept.add_member(member, (place, column), tensor)
                 tick(MEMBER_COST, f"conductivity of committee member {member} on {where}")
-    return kept.ensemble(law.mesh_error(), slopes if known else None)
+    # Tensors of boundaries stand along their normals: that aggregate is not one of grains of all orientations.
+    return kept.ensemble(
+        law.mesh_error(), slopes if known else None, None if known else estimates.mean(axis=0)
+    )

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.workers.homogenization.bounds import Margin, margin, reuss_average, voigt_average
-from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.materials import of_grains
+from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.phonons import MeshError
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium
@@ -59,6 +60,8 @@ class Ensemble:
         mesh: error from the mesh of the phonon modes; None where a series of meshes does not tell.
         slope: rate of change of the conductivity with the resistance of the boundaries, times the resistance, shape
             of `realisations`, same unit; None where they have none.
+        estimates: lower and upper bound of Hashin and Shtrikman and the self-consistent estimate of an isotropic
+            aggregate of these grains, shape (n_conditions, 3), same unit; None where they do not hold.
     """
 
     realisations: Floats
@@ -72,6 +75,7 @@ class Ensemble:
     potential: Floats
     mesh: MeshError | None = None
     slope: Floats | None = None
+    estimates: Floats | None = None
 
     @property
     def member_means(self) -> Floats | None:
@@ -145,26 +149,30 @@ class Collector:
         assert self.members is not None
         self.members[(member, *index)] = tensor
 
-    def ensemble(self, mesh: MeshError | None = None, slope: Floats | None = None) -> Ensemble:
+    def ensemble(
+        self, mesh: MeshError | None = None, slope: Floats | None = None, estimates: Floats | None = None
+    ) -> Ensemble:
         """All that was kept.
 
         Args:
             mesh: error from the mesh of the phonon modes.
             slope: rate of change with the resistance of the boundaries, times it, shape (n_realisations, n_conditions,
                 m, m), W/(m K); or None.
+            estimates: for isotropic aggregates, shape (n_conditions, 3), W/(m K); or None.
         """
         assert self.first is not None
         tensors = self.effective, self.members, self.voigt, self.reuss
-        return Ensemble(*tensors, self.iterations, self.residuals, *self.first, mesh, slope)
+        return Ensemble(*tensors, self.iterations, self.residuals, *self.first, mesh, slope, estimates)
 
 
 def elastic_ensemble(
-    samples: Sequence[Polycrystal],
+    samples: Sequence[Microstructure],
     slabs: Slabs,
     stiffness: Floats,
     members: Floats | None,
     tolerance: float,
     tick: Tick,
+    others: Floats | None = None,
 ) -> Ensemble:
     """Effective stiffness of each sample by the mean model and by each member.
 
@@ -175,6 +183,7 @@ def elastic_ensemble(
         members: of each committee member, shape (n_members, n_conditions, 6, 6), GPa; or None.
         tolerance: relative residual of each load, dimensionless.
         tick: told of each problem solved.
+        others: Mandel stiffness of the materials beside the crystal, shape (n_others, 6, 6), GPa; zero for voids.
 
     Returns:
         Mandel stiffness in GPa.
@@ -188,9 +197,9 @@ def elastic_ensemble(
         require_positive_definite(member, "stiffness", [f"committee member {index}"] * len(member))
 
     def solve(
-        crystal: Floats, sample: Polycrystal, start: list[Floats] | None, limit: float
+        crystal: Floats, sample: Microstructure, start: list[Floats] | None, limit: float
     ) -> tuple[Floats, Effective]:
-        table = rotate_stiffness(crystal, sample.rotations)
+        table = rotate_stiffness(of_grains(crystal, others, sample.material), sample.rotations)
         medium = ElasticMedium(slabs, sample.grain_id, table, grain_names(len(table)))
         return table, medium.effective(limit, start)
 

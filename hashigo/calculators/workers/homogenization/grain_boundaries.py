@@ -169,15 +169,17 @@ def resistive_tensors(conductivity: Floats, interfaces: Interfaces, resistance: 
     """Conductivity of the voxels at a boundary, whose resistance adds to the resistivity of their grain.
 
     Args:
-        conductivity: of each grain in sample axes, shape (n_grains, 3, 3), W/(m K).
+        conductivity: of each grain in sample axes, shape (n_grains, 3, 3), W/(m K); zero for voids, which stay so.
         interfaces: boundaries of the microstructure.
         resistance: of a boundary over the edge of a voxel, m K/W.
 
     Returns:
         Shape (n, 3, 3), W/(m K).
     """
-    resistivity = np.linalg.inv(conductivity)[interfaces.owner] + resistance * interfaces.area
-    tensors = np.linalg.inv(resistivity)
+    void = np.asarray(~conductivity.any(axis=(1, 2)))
+    known = np.where(void[:, None, None], np.eye(3), conductivity)
+    tensors = np.linalg.inv(np.linalg.inv(known)[interfaces.owner] + resistance * interfaces.area)
+    tensors[void[interfaces.owner]] = 0.0
     return np.asarray(0.5 * (tensors + np.swapaxes(tensors, 1, 2)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hashigo.calculators.workers.homogenization.microstructure import Indices
 from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
     require_positive_definite,
@@ -130,3 +131,38 @@ def _matrix(value: Any, size: int, name: str, what: str) -> Floats:
     if np.abs(array - array.T).max() > 1e-8 * np.abs(array).max():
         raise InputError(f"the {what} of material '{name}' is not symmetric")
     return array
+
+
+def tensors_of(materials: tuple[Material, ...], what: str) -> Floats:
+    """One tensor of each material.
+
+    Args:
+        materials: those beside the crystal.
+        what: "stiffness", "conductivity" or "expansion".
+
+    Returns:
+        Shape (n, 6, 6), Mandel, GPa; or (n, 3, 3), W/(m K) or 1/K.
+
+    Raises:
+        InputError: names the material that has none.
+    """
+    size = 6 if what == "stiffness" else 3
+    found = np.array([material.need(what) for material in materials]).reshape(-1, size, size)
+    return voigt_to_mandel(found) if what == "stiffness" else found
+
+
+def of_grains(crystal: Floats, others: Floats | None, material: Indices) -> Floats:
+    """The tensor of each grain in its own axes.
+
+    Args:
+        crystal: of the study's crystal, shape (m, m), or of each grain, (n_grains, m, m), any unit.
+        others: of the materials beside it, shape (n_others, m, m), same unit; or None.
+        material: of each grain, shape (n_grains,), index.
+
+    Returns:
+        Shape (n_grains, m, m), same unit.
+    """
+    tensors = np.array(np.broadcast_to(crystal, (len(material), *np.shape(crystal)[-2:])))
+    if others is not None and len(others):
+        tensors[material > 0] = others[material[material > 0] - 1]
+    return tensors

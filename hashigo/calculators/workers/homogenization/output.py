@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultWriter
-from hashigo.calculators.workers.homogenization.bounds import cubic_constants, cubic_estimates
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.estimates import elastic_estimates
 from hashigo.calculators.workers.homogenization.inputs import Crystal
-from hashigo.calculators.workers.homogenization.microstructure import Polycrystal
+from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
@@ -20,6 +20,7 @@ from hashigo.calculators.workers.homogenization.tensors import (
     isotropic_moduli_of_compliance,
     mandel_stress_to_voigt,
     mandel_to_voigt,
+    voigt_to_mandel,
     von_mises,
 )
 
@@ -27,6 +28,13 @@ from hashigo.calculators.workers.homogenization.tensors import (
 FIELD_STRAIN = 1e-3
 #: Mean temperature gradient along x of the heat flux field, K/m (1 K/µm).
 FIELD_GRADIENT = 1e6
+
+#: Names of estimates in a result, and in `Estimates`.
+ESTIMATES = {
+    "hashin_shtrikman_lower": "lower",
+    "hashin_shtrikman_upper": "upper",
+    "self_consistent": "self_consistent",
+}
 
 
 def uncertainty_components(realisations: Floats, members: Floats | None) -> dict[str, Floats]:
@@ -80,7 +88,7 @@ def write_members(writer: ResultWriter, what: str, members: Floats | None, unit:
 
 
 def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> None:
-    """Write effective stiffness, moduli and bounds; bounds of Hashin and Shtrikman where the crystal is cubic.
+    """Write effective stiffness, moduli and bounds of Voigt and Reuss.
 
     Args:
         writer: open result file.
@@ -111,23 +119,31 @@ def write_elastic(writer: ResultWriter, found: Ensemble, crystal: Crystal) -> No
     writer.array("realisations/stiffness", mandel_to_voigt(found.realisations), units="GPa")
     writer.array("homogenization/stiffness/iterations", found.iterations, units="dimensionless")
     writer.array("homogenization/stiffness/residuals", found.residuals, units="dimensionless")
-    constants = [cubic_constants(stiffness) for stiffness in crystal.stiffness]
-    known = [cubic_estimates(found) for found in constants if found is not None]
-    if len(known) < len(constants):
-        return
-    values = {
-        "bulk/hashin_shtrikman_lower": [one.bulk for one in known],
-        "bulk/hashin_shtrikman_upper": [one.bulk for one in known],
-        "bulk/self_consistent": [one.bulk for one in known],
-        "shear/hashin_shtrikman_lower": [one.shear_lower for one in known],
-        "shear/hashin_shtrikman_upper": [one.shear_upper for one in known],
-        "shear/self_consistent": [one.shear_self_consistent for one in known],
-    }
-    for name, estimate in values.items():
-        writer.array(f"bounds/{name}", estimate, units="GPa")
 
 
-def write_grains(writer: ResultWriter, sample: Polycrystal) -> None:
+def write_elastic_estimates(
+    writer: ResultWriter, crystal: Crystal, others: Floats, samples: Sequence[Microstructure]
+) -> None:
+    """Write bounds of Hashin and Shtrikman and self-consistent estimates of the moduli, for isotropic aggregates.
+
+    Args:
+        writer: open result file.
+        crystal: stiffness of the crystal.
+        others: Mandel stiffness of the materials beside it, shape (n_others, 6, 6), GPa.
+        samples: realisations, for the fractions of the materials.
+    """
+    shares = [np.bincount(s.material, weights=s.fractions, minlength=1 + len(others)) for s in samples]
+    rows = [
+        elastic_estimates(np.concatenate([stiffness[None], others]), np.mean(shares, axis=0))
+        for stiffness in voigt_to_mandel(crystal.stiffness)
+    ]
+    for place, name in enumerate(("bulk", "shear")):
+        for key, attribute in ESTIMATES.items():
+            values = [getattr(row[place], attribute) for row in rows]
+            writer.array(f"bounds/{name}/{key}", values, units="GPa")
+
+
+def write_grains(writer: ResultWriter, sample: Microstructure) -> None:
     """Write the grains of a sample.
 
     Args:
@@ -136,11 +152,12 @@ def write_grains(writer: ResultWriter, sample: Polycrystal) -> None:
     """
     writer.array("grains/diameter", sample.diameters, units="dimensionless")
     writer.array("grains/volume_fraction", sample.fractions, units="dimensionless")
+    writer.array("grains/material", sample.material, units="dimensionless")
     writer.array("grains/orientation", sample.quaternions, units="dimensionless")
 
 
 def local_fields(
-    sample: Polycrystal,
+    sample: Microstructure,
     elastic: ElasticMedium,
     elastic_potential: Floats,
     thermal: tuple[ThermalMedium, Floats] | None,

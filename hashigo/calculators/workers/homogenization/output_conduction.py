@@ -15,7 +15,11 @@ from hashigo.calculators.workers.homogenization.ensemble import Ensemble
 from hashigo.calculators.workers.homogenization.grain_boundaries import Interfaces, series_estimate
 from hashigo.calculators.workers.homogenization.inputs import Conduction
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
-from hashigo.calculators.workers.homogenization.output import uncertainty_components, write_members
+from hashigo.calculators.workers.homogenization.output import (
+    ESTIMATES,
+    uncertainty_components,
+    write_members,
+)
 from hashigo.calculators.workers.homogenization.tensors import Floats
 
 #: Knudsen number above which Fourier's law does not hold in a grain, dimensionless.
@@ -32,6 +36,7 @@ class Heat:
         sizes: mean grain diameters, nm; conditions are temperatures times sizes, which change first.
         conduction: of the crystal.
         boundary: what grain boundaries do.
+        isotropic: whether grains have all orientations and no arrangement.
         total: effective conductivity, W/(m K).
         lattice: carried by phonons alone, W/(m K), where electrons carry heat too and phonons are scattered mode by
             mode; else None.
@@ -42,6 +47,7 @@ class Heat:
     sizes: tuple[float, ...]
     conduction: Conduction
     boundary: BoundaryModel
+    isotropic: bool
     total: Ensemble
     lattice: Ensemble | None = None
 
@@ -64,7 +70,7 @@ class Heat:
 
     def knudsen(self) -> Floats:
         """Mean free path over diameter of all realisations' grains, shape (n_conditions, n_grains), dimensionless."""
-        inverse = np.concatenate([1.0 / sample.diameters for sample in self.samples])
+        inverse = np.concatenate([1.0 / sample.diameters[sample.crystals] for sample in self.samples])
         paths = self.repeated(self.conduction.median_path)
         sizes = np.tile(self.sizes, len(self.conduction.temperatures))
         return np.asarray((paths / sizes)[:, None] * inverse)
@@ -99,6 +105,9 @@ def write_heat(writer: ResultWriter, heat: Heat) -> None:
         _write_resistive(writer, heat)
     writer.array("bounds/conductivity/voigt", found.voigt, units="W/(m K)")
     writer.array("bounds/conductivity/reuss", found.reuss, units="W/(m K)")
+    if heat.isotropic and found.estimates is not None:
+        for key, values in zip(ESTIMATES, found.estimates.T, strict=True):
+            writer.array(f"bounds/conductivity/{key}", values, units="W/(m K)")
     writer.array("realisations/conductivity", found.realisations, units="W/(m K)")
     write_members(writer, "conductivity", found.members, "W/(m K)")
     writer.array("homogenization/conductivity/iterations", found.iterations, units="dimensionless")
@@ -255,5 +264,7 @@ def _write_knudsen(writer: ResultWriter, heat: Heat) -> None:
             "resistance does not see it; let boundaries scatter mode by mode there (mesoscale.boundary: modes)"
         )
     writer.note("knudsen", {"definition": meaning, "values": rows, "warning": warning})
-    grains = len(heat.samples[0].diameters)
-    writer.array("grains/knudsen", numbers[:, :grains], units="dimensionless")
+    grains = heat.samples[0].crystals
+    of_grains = np.full((len(numbers), len(grains)), np.nan)
+    of_grains[:, grains] = numbers[:, : int(grains.sum())]
+    writer.array("grains/knudsen", of_grains, units="dimensionless")

@@ -113,6 +113,12 @@ class Recipe:
             return self.grid.quaternions is None and not listed
         return not (self.kind == "laminate" and listed)
 
+    @property
+    def isotropic(self) -> bool:
+        """Whether grains have all orientations and no arrangement: what estimates for aggregates ask for."""
+        arranged = self.kind == "laminate" or (self.kind == "inclusions" and len(set(self.semi_axes)) > 1)
+        return self.grid is None and self.texture.kind == "random" and not arranged
+
     def note(self) -> dict[str, Any]:
         """How it was made, in plain values."""
         note: dict[str, Any] = {"kind": self.kind}

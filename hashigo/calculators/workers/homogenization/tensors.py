@@ -156,12 +156,16 @@ def isotropic_moduli_of_compliance(stiffness: Floats) -> tuple[Floats, Floats]:
         stiffness: Mandel matrices, shape (..., 6, 6), GPa; their inverses are projected.
 
     Returns:
-        Bulk and shear modulus, each of shape (...), GPa.
+        Bulk and shear modulus, each of shape (...), GPa; zero where the stiffness is.
     """
-    compliance = np.linalg.inv(np.asarray(stiffness, dtype=float))
+    stiffness = np.asarray(stiffness, dtype=float)
+    none = np.asarray(~stiffness.any(axis=(-1, -2)))
+    if none.any():
+        stiffness = np.where(none[..., None, None], np.eye(6), stiffness)
+    compliance = np.linalg.inv(stiffness)
     volumetric = compliance[..., :3, :3].sum(axis=(-1, -2))
     deviatoric = (np.trace(compliance, axis1=-2, axis2=-1) - volumetric / 3.0) / 5.0
-    return np.asarray(1.0 / volumetric), np.asarray(0.5 / deviatoric)
+    return np.where(none, 0.0, 1.0 / volumetric), np.where(none, 0.0, 0.5 / deviatoric)
 
 
 def require_positive_definite(tensors: Floats, what: str, names: list[str]) -> None:

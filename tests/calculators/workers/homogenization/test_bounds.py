@@ -6,37 +6,19 @@ import pytest
 from hashigo.calculators.workers.homogenization import bounds
 from hashigo.calculators.workers.homogenization.bounds import Margin
 
-COPPER = (168.4, 121.4, 75.4)
-
-
-def test_copper_estimates_are_those_of_the_literature_and_in_order():
-    found = bounds.cubic_estimates(COPPER)
-    assert found.bulk == pytest.approx(137.0667, abs=1e-4)
-    assert found.shear_lower == pytest.approx(45.96, abs=0.01)
-    assert found.shear_upper == pytest.approx(49.45, abs=0.01)
-    assert found.shear_self_consistent == pytest.approx(48.17, abs=0.01)
-
-
-def test_isotropic_crystal_has_one_shear_modulus():
-    found = bounds.cubic_estimates((200.0, 100.0, 50.0))
-    assert (found.shear_lower, found.shear_upper) == (50.0, 50.0)
-    assert found.shear_self_consistent == pytest.approx(50.0)
-
-
-def test_cubic_constants_only_of_cubic_crystals():
-    c11, c12, c44 = COPPER
-    stiffness = np.diag([c11 - c12] * 3 + [c44] * 3)
-    stiffness[:3, :3] += c12
-    assert bounds.cubic_constants(stiffness) == pytest.approx(COPPER)
-    stiffness[2, 2] *= 1.1
-    assert bounds.cubic_constants(stiffness) is None
-
 
 def test_averages_of_two_phases():
     tensors = np.array([np.eye(3), 4.0 * np.eye(3)])
     fractions = np.array([0.25, 0.75])
     assert np.allclose(bounds.voigt_average(tensors, fractions), 3.25 * np.eye(3))
     assert np.allclose(bounds.reuss_average(tensors, fractions), np.eye(3) / (0.25 + 0.75 / 4))
+
+
+def test_voids_leave_nothing_of_the_lower_average():
+    tensors = np.array([np.eye(3), np.zeros((3, 3))])
+    assert np.array_equal(bounds.reuss_average(tensors, np.array([0.9, 0.1])), np.zeros((3, 3)))
+    # A phase without any voxel is no void.
+    assert np.allclose(bounds.reuss_average(tensors, np.array([1.0, 0.0])), np.eye(3))
 
 
 def test_gate_just_passes_and_just_fails():
