@@ -11,6 +11,7 @@ import numpy as np
 from hashigo.calculators.results import GATES
 from hashigo.report.checks_component import component
 from hashigo.report.checks_expansion import expansion
+from hashigo.report.checks_microstructure import microstructure
 from hashigo.report.checks_thermoelasticity import thermoelasticity
 from hashigo.report.figures.reliability import KINDS
 from hashigo.report.figures.source import Results
@@ -161,6 +162,7 @@ def checks(results: Results, titles: Mapping[str, str]) -> list[Check]:
         *_dynamics(results),
         *_handover(results),
         *_knudsen(results),
+        *microstructure(results),
         *component(results),
     ]
     return [Check(titles.get(stage, stage), name, outcome) for stage, name, outcome in found]

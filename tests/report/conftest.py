@@ -189,6 +189,17 @@ def write_mesoscale(path):
         writer.array("slice/von_mises", rng.random((12, 12)), units="GPa")
         writer.array("slice/heat_flux", 1e7 * rng.random((12, 12)), units="W/m^2")
         writer.note("fields", {"edge": 150.0, "length_unit": "nm"})
+        writer.array("statistics/diameter", rng.lognormal(-0.06, 0.35, 60), units="dimensionless")
+        writer.array("statistics/neighbours", rng.integers(8, 20, 60), units="dimensionless")
+        writer.note(
+            "grains",
+            {
+                "grains": 60, "realisations": 3, "asked": {"size_spread": 0.35, "fraction of pore": 0.1},
+                "diameter": {"log_normal": {"median": 0.94, "spread": 0.34}}, "neighbours": {"mean": 13.5},
+                "voxels": {"mean": 600.0, "smallest": 20}, "fraction": {"crystal": 0.899, "pore": 0.101},
+                "mean_intercept": {"x": 0.68, "y": 0.7, "z": None},
+            },
+        )  # fmt: skip
         margins = {"stiffness of realisation 1": {"voigt": 0.01, "reuss": -1e-16}}
         writer.note(
             "gate", {"name": "voigt_reuss_bounds", "passed": True, "tolerance": 1e-4, "margins": margins}

@@ -26,7 +26,7 @@ OF_STAGE = {
     "expansion": {"thermal-expansion"},
     "thermoelasticity": {"thermal-stiffness"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
-    "mesoscale": {"kappa-grain-size", "bounds", "slices"},
+    "mesoscale": {"kappa-grain-size", "bounds", "slices", "grain-sizes"},
     "component": {"component-history", "component-slices"},
 }
 
@@ -181,6 +181,16 @@ def test_a_broadened_mode_has_its_width_and_area():
     seen = broadened(frequency, (np.abs(frequency - 10) < 0.001) / 0.025, 0.8)
     assert seen.sum() * 0.025 == pytest.approx(1.0)
     assert np.ptp(frequency[seen > seen.max() / 2]) == pytest.approx(0.8, abs=0.05)
+
+
+def test_grain_sizes_stand_beside_what_was_asked_for(results):
+    figure = plan_of("grain-sizes").draw(results)
+    said = texts(figure)
+    assert "log-normal, σ = 0.34" in said
+    assert "asked for, σ = 0.35" in said
+    # A density has area one.
+    for line in figure.axes[0].lines:
+        assert np.trapezoid(*line.get_xydata().T[::-1]) == pytest.approx(1.0, abs=0.03)
 
 
 def test_small_helpers():

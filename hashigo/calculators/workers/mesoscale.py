@@ -37,11 +37,13 @@ from hashigo.calculators.workers.homogenization.inputs import (
 from hashigo.calculators.workers.homogenization.materials import Material, read_materials, tensors_of
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.output_conduction import Heat
+from hashigo.calculators.workers.homogenization.output_grains import write_grains
 from hashigo.calculators.workers.homogenization.problem_file import MOST_PHASES, write_problem
 from hashigo.calculators.workers.homogenization.recipe import Recipe
 from hashigo.calculators.workers.homogenization.settings import TASK, Settings
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.statistics import grain_statistics
 from hashigo.calculators.workers.homogenization.tensors import Floats, voigt_to_mandel
 from hashigo.calculators.workers.homogenization.vtkhdf import write_image
 from hashigo.calculators.workers.job import Job
@@ -67,6 +69,7 @@ def run(job: Job) -> None:
     ]
     materials = read_materials(settings.materials)
     others = tensors_of(materials, "stiffness")
+    statistics = [grain_statistics(sample, len(recipe.materials), job.comm) for sample in samples]
     tick = _ticker(job, settings, crystal, conduction)
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
@@ -87,6 +90,7 @@ def run(job: Job) -> None:
                 output.write_elastic_estimates(writer, crystal, others, samples)
             if heat is not None:
                 output_conduction.write_heat(writer, heat)
+            write_grains(writer, samples[0], statistics, recipe)
             _write_sample(writer, settings, recipe, samples[0], fields)
             for name, found in problems.items():
                 write_problem(writer, name, found.table, phases[name])
@@ -212,7 +216,6 @@ def _write_sample(
     sample: Microstructure,
     fields: Mapping[str, NDArray[Any]],
 ) -> None:
-    output.write_grains(writer, sample)
     output.write_slices(writer, fields)
     size = settings.grain_sizes[0] if settings.grain_sizes else None
     spacing = (size or 1.0) * sample.spacing

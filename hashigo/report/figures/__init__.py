@@ -232,6 +232,13 @@ PLANNED = (
         mesoscale.slices,
     ),
     Plan(
+        "grain-sizes",
+        "Grains of the microstructure",
+        "Of all realisations: left, sphere-equivalent diameters of the crystal's grains with a log-normal distribution "
+        "of their mean and spread of the logarithm; right, with how many others they share a face.",
+        mesoscale.grain_sizes,
+    ),
+    Plan(
         "component-history",
         "Temperatures of the component",
         "Left, temperatures at the probes; the band holds those of all cells. Right, where there is a steady state, "

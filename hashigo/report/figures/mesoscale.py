@@ -1,4 +1,4 @@
-"""Figures of the stage "mesoscale": slices through the microstructure and its fields."""
+"""Figures of the stage "mesoscale": slices through the microstructure and its fields, and its grains."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import panels, styled
+from hashigo.report.figures.style import COLOURS, panels, styled
 
 _STAGE = "mesoscale"
 #: Field, title with unit, factor to that unit, colour map that is even in lightness.
@@ -36,8 +37,10 @@ def slices(results: Results) -> Figure:
     note = results.note(_STAGE, "fields")
     fields = [field for field in _FIELDS if results.has(_STAGE, f"slice/{field[0]}")]
     figure, axes = panels(1 + len(fields), 3.1, layout="compressed")
-    edge, unit = float(note.get("edge") or len(grains)), str(note.get("length_unit") or "voxel")
-    look: dict[str, Any] = {"origin": "lower", "extent": (0, edge, 0, edge), "interpolation": "nearest"}
+    rows, columns = grains.shape
+    edge, unit = float(note.get("edge") or columns), str(note.get("length_unit") or "voxel")
+    extent = (0, edge, 0, edge * rows / columns)
+    look: dict[str, Any] = {"origin": "lower", "extent": extent, "interpolation": "nearest"}
     axes[0].imshow(_shuffled(grains), cmap=_tints(), vmin=0, vmax=11, **look)
     axes[0].set_title(f"{len(np.unique(grains))} grains in this plane")
     for panel, (name, title, factor, colours) in zip(axes[1:], fields, strict=True):
@@ -51,6 +54,54 @@ def slices(results: Results) -> Figure:
         panel.set_xlabel(f"$x$ ({unit})")
     axes[0].set_ylabel(f"$y$ ({unit})")
     return figure
+
+
+@styled
+def grain_sizes(results: Results) -> Figure:
+    """Diameters of the grains of all polycrystals with a log-normal distribution, and their numbers of neighbours.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there are no statistics, or fewer than two grains.
+    """
+    diameters = results.array(_STAGE, "statistics/diameter")
+    note = results.note(_STAGE, "grains")
+    if len(diameters) < 2:
+        raise InputError("one grain has no distribution of sizes")
+    figure, (sizes, neighbours) = panels(2, 2.6)
+    sizes.hist(diameters, bins="auto", density=True, color=COLOURS[4], edgecolor="white", linewidth=0.5)
+    fit, asked = note["diameter"]["log_normal"], note["asked"].get("size_spread")
+    span = np.linspace(0.5 * diameters.min(), 1.15 * diameters.max(), 300)
+    if fit["spread"] > 0:
+        label = f"log-normal, σ = {fit['spread']:.2f}"
+        sizes.plot(span, _log_normal(span, fit["median"], fit["spread"]), color=COLOURS[0], label=label)
+    if asked:
+        # Of mean 1: the median of a log-normal distribution is that over exp(σ²/2).
+        drawn = _log_normal(span, float(np.exp(-0.5 * asked**2)), asked)
+        sizes.plot(span, drawn, color=COLOURS[1], linestyle="--", label=f"asked for, σ = {asked:.2f}")
+    sizes.set_xlabel("sphere-equivalent diameter over its mean")
+    sizes.set_ylabel("density")
+    if fit["spread"] > 0 or asked:
+        sizes.legend()
+    number = results.array(_STAGE, "statistics/neighbours").astype(int)
+    counts = np.bincount(number)
+    neighbours.bar(
+        np.arange(len(counts)), counts / counts.sum(), color=COLOURS[4], edgecolor="white", linewidth=0.5
+    )
+    neighbours.axvline(number.mean(), color=COLOURS[1], linestyle="--", label=f"mean {number.mean():.1f}")
+    neighbours.set_xlim(number.min() - 1, number.max() + 1)
+    neighbours.set_xlabel("neighbours of a grain")
+    neighbours.set_ylabel("share")
+    neighbours.legend()
+    return figure
+
+
+def _log_normal(diameter: NDArray[Any], median: float, spread: float) -> NDArray[Any]:
+    """Density of a log-normal distribution."""
+    exponent = -0.5 * (np.log(diameter / median) / spread) ** 2
+    return np.asarray(np.exp(exponent) / (diameter * spread * np.sqrt(2 * np.pi)))
 
 
 def _shuffled(grains: NDArray[Any]) -> NDArray[Any]:
@@ -69,7 +120,7 @@ def _tints() -> ListedColormap:
 
 def _borders(axes: Axes, grains: NDArray[Any], edge: float) -> None:
     """Lines between voxels of different grains."""
-    step = edge / len(grains)
+    step = edge / grains.shape[1]
     segments = []
     for row, column in np.argwhere(grains[:, 1:] != grains[:, :-1]):
         segments.append([((column + 1) * step, row * step), ((column + 1) * step, (row + 1) * step)])

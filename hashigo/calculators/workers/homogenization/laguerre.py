@@ -23,6 +23,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
+from hashigo.calculators.workers.homogenization.faces import Faces, find_faces
 from hashigo.calculators.workers.homogenization.microstructure import (
     Geometry,
     Indices,
@@ -124,42 +125,20 @@ def _measure(diagram: _Diagram, grid: _Grid, comm: Any) -> _Cells:
     offset = np.mod(index - anchor[flat] + extent // 2, extent) - extent // 2
     sums = np.stack([np.bincount(flat, offset[:, k], minlength=n) for k in range(3)], axis=1)
     counts = np.bincount(flat, minlength=n)
-    pairs, faces = _faces(cells, padded[1:], n)
     if comm.size > 1:
         counts, sums = comm.allreduce(counts), comm.allreduce(sums)
-        pairs, faces = _merged(comm.allgather((pairs, faces)))
     centre = anchor + 0.5 + sums / np.maximum(counts, 1)[:, None]
     volumes = np.asarray(counts * float(np.prod(grid.steps)))
-    return _Cells(volumes, centre * grid.steps, _laplacian(diagram, grid, pairs, faces))
+    return _Cells(
+        volumes, centre * grid.steps, _laplacian(diagram, grid, find_faces(cells, padded[1:], n, comm))
+    )
 
 
-def _faces(cells: Indices, above: Indices, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of cells that share voxel faces, as first * n + second, and how many normal to x, y, z."""
-    found = []
-    for axis, other in ((2, np.roll(cells, -1, 2)), (1, np.roll(cells, -1, 1)), (0, above)):
-        differ = cells != other
-        a, b = cells[differ].astype(np.int64), other[differ].astype(np.int64)
-        pairs, number = np.unique(np.minimum(a, b) * n + np.maximum(a, b), return_counts=True)
-        faces = np.zeros((len(pairs), 3), dtype=np.int64)
-        faces[:, 2 - axis] = number
-        found.append((pairs, faces))
-    return _merged(found)
-
-
-def _merged(
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    pairs, where = np.unique(np.concatenate([pair for pair, _ in parts]), return_inverse=True)
-    faces = np.zeros((len(pairs), 3), dtype=np.int64)
-    np.add.at(faces, where.ravel(), np.concatenate([face for _, face in parts]))
-    return pairs, faces
-
-
-def _laplacian(diagram: _Diagram, grid: _Grid, pairs: NDArray[np.int64], faces: NDArray[np.int64]) -> Any:
+def _laplacian(diagram: _Diagram, grid: _Grid, faces: Faces) -> Any:
     """Derivative of the volumes; the area of a flat face is the norm of its three projections."""
     n = len(diagram.points)
-    first, second = pairs // n, pairs % n
-    area = np.linalg.norm(faces * (np.prod(grid.steps) / grid.steps), axis=1)
+    first, second = faces.first, faces.second
+    area = np.linalg.norm(faces.number * (np.prod(grid.steps) / grid.steps), axis=1)
     apart = diagram.points[first] - diagram.points[second]
     apart -= diagram.lengths * np.round(apart / diagram.lengths)
     rate = area / (2.0 * np.maximum(np.linalg.norm(apart, axis=1), 1e-9))

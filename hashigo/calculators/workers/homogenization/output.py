@@ -143,19 +143,6 @@ def write_elastic_estimates(
             writer.array(f"bounds/{name}/{key}", values, units="GPa")
 
 
-def write_grains(writer: ResultWriter, sample: Microstructure) -> None:
-    """Write the grains of a sample.
-
-    Args:
-        writer: open result file.
-        sample: the polycrystal.
-    """
-    writer.array("grains/diameter", sample.diameters, units="dimensionless")
-    writer.array("grains/volume_fraction", sample.fractions, units="dimensionless")
-    writer.array("grains/material", sample.material, units="dimensionless")
-    writer.array("grains/orientation", sample.quaternions, units="dimensionless")
-
-
 def local_fields(
     sample: Microstructure,
     elastic: ElasticMedium,

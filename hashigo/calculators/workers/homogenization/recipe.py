@@ -46,6 +46,7 @@ class Recipe:
         axis: normal of the layers.
         texture: orientations of the crystal's grains; those of a file come first.
         grid: grains of a file; None of those that are made.
+        materials: names, the crystal's first.
     """
 
     kind: str = "voronoi"
@@ -60,6 +61,7 @@ class Recipe:
     axis: str = "z"
     texture: Texture = field(default_factory=Texture)
     grid: GivenGrid | None = None
+    materials: tuple[str, ...] = (CRYSTAL,)
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any], file: Path | None = None) -> Recipe:
@@ -86,6 +88,7 @@ class Recipe:
             grains=int(parameters.get("grains", 50)),
             shape=grid_shape(parameters.get("voxels", 32)),
             size_spread=float(spread),
+            materials=names,
             texture=Texture(**_texture(parameters), quaternions=given.quaternions, weights=given.weights),
         )
         if kind == "file":
@@ -119,15 +122,23 @@ class Recipe:
         arranged = self.kind == "laminate" or (self.kind == "inclusions" and len(set(self.semi_axes)) > 1)
         return self.grid is None and self.texture.kind == "random" and not arranged
 
+    @property
+    def asked(self) -> dict[str, float]:
+        """What a realisation should have, dimensionless: the spread of sizes, fractions by material."""
+        asked = {"size_spread": self.size_spread} if self.size_spread > 0 else {}
+        if self.kind == "inclusions":
+            asked[f"fraction of {self.materials[self.inclusion_material]}"] = self.fraction
+        for index, name in enumerate(self.materials if self.kind == "laminate" else ()):
+            asked[f"fraction of {name}"] = sum(share for material, share in self.layers if material == index)
+        return asked
+
     def note(self) -> dict[str, Any]:
         """How it was made, in plain values."""
         note: dict[str, Any] = {"kind": self.kind}
         if self.grid is not None:
             note.update(self.grid.origin)
-        if self.size_spread > 0:
-            note["size_spread"] = self.size_spread
         if self.kind == "inclusions":
-            note.update(fraction=self.fraction, inclusions=self.inclusions, semi_axes=list(self.semi_axes))
+            note.update(inclusions=self.inclusions, semi_axes=list(self.semi_axes))
         given = self.grid is not None and self.grid.quaternions is not None
         return {**note, "texture": "given with the grains" if given else self.texture.sentence}
 
