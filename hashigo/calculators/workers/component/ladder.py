@@ -202,9 +202,31 @@ def read_properties(
             with ResultReader(inputs["mesoscale"]) as reader:
                 names = [name for name in _EFFECTIVE if name in reader.quantities()]
                 meso = {name: reader.quantity(name) for name in names}
+                _refuse_mixture(
+                    reader, [name for name in missing if f"effective_{_effective(name)}" not in names]
+                )
         for name in missing:
             found[name] = _from_ladder(name, table, meso, grain_size)
     return {name: found[name] for name in wanted}
+
+
+def _refuse_mixture(reader: ResultReader, of_the_crystal: Sequence[str]) -> None:
+    """Refuse to take the crystal's density and the like for those of a body with pores or other materials."""
+    if not of_the_crystal or not reader.has("grains/material"):
+        return
+    others = reader.array("grains/material") != 0
+    share = float(reader.array("grains/volume_fraction")[others].sum())
+    if share > 0:
+        name = of_the_crystal[0]
+        raise InputError(
+            f"{share:.2g} of the mesoscale's volume is not the crystal, so that the component's "
+            f"{name.replace('_', ' ')} is not the crystal's",
+            fix=f"give component.material.{_key(name)}",
+        )
+
+
+def _effective(name: str) -> str:
+    return name if name == "stiffness" else f"thermal_{name}"
 
 
 _EFFECTIVE = ("effective_thermal_conductivity", "effective_stiffness", "effective_thermal_expansion")
@@ -221,7 +243,7 @@ def _from_ladder(
         return _of_column(table, table.density, name)
     if name == "heat_capacity":
         return _of_column(table, table.specific_heat, name)
-    effective = meso.get(f"effective_{'thermal_' if name != 'stiffness' else ''}{name}")
+    effective = meso.get(f"effective_{_effective(name)}")
     if name == "conductivity":
         found = _of_record(effective, grain_size, name) if effective else None
         if found is None and grain_size is not None:
@@ -329,7 +351,7 @@ def diagonal(one: Property) -> Property:
             "principal ones",
             fix="choose a grain size (component.grain_size), or give component.material.conductivity",
         )
-    mark = f"off-diagonal conductivity of {worst:.1%} left out" if worst > 1e-6 else ""
+    mark = f"off-diagonal conductivity of {worst:.1%} left out" if worst > 1e-3 else ""
     return _mapped(one, lambda tensors: np.diagonal(tensors, axis1=-2, axis2=-1).copy(), mark)
 
 

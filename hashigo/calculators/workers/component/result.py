@@ -75,7 +75,7 @@ def errors(found: Found, name: str) -> tuple[dict[str, float], Floats | None]:
     """Parts of a quantity's standard uncertainty, and the committee's values.
 
     Members and shifted materials were computed in half as many cells; what they change there is taken for what they
-    change in all.
+    change in all, of stress relative to the peak, which coarser cells make lower.
 
     Args:
         found: the runs.
@@ -85,13 +85,14 @@ def errors(found: Found, name: str) -> tuple[dict[str, float], Floats | None]:
         Parts by name, and values of shape (n_members,) or None; in the unit of the quantity.
     """
     value, coarse = values_of(found.fine)[name], found.coarse.get(name, np.nan)
-    order = 1.0 if name in ("von_mises", "principal") else SECOND_ORDER
+    stress = name in ("von_mises", "principal")
+    order = 1.0 if stress else SECOND_ORDER
     parts = {"resolution": order * abs(value - coarse)}
     if name != "steady":
         parts["time"] = SECOND_ORDER * abs(coarse - found.coarser.get(name, np.nan))
     members = []
     for variant, numbers in found.others.items():
-        change = numbers.get(name, np.nan) - coarse
+        change = (numbers.get(name, np.nan) - coarse) * (value / coarse if stress and coarse else 1.0)
         if variant.member is not None:
             members.append(value + change)
         elif variant.shifted is not None:

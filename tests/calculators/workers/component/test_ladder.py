@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 
@@ -108,6 +109,16 @@ def test_what_nothing_tells_is_asked_for(ladder):
         read_properties({}, {"density": 1.0}, None, stress=False)
     with pytest.raises(InputError, match="no conductivity at a grain size of 70 nm"):
         read_properties(ladder, {}, 70.0, stress=False)
+
+
+def test_the_crystals_density_is_not_taken_for_that_of_a_porous_body(ladder):
+    with h5py.File(ladder["mesoscale"], "r+") as file:
+        file["data"].create_dataset("grains/material", data=[0, 1])
+        file["data"].create_dataset("grains/volume_fraction", data=[0.9, 0.1])
+    with pytest.raises(InputError, match=r"0\.1 of the mesoscale's volume is not the crystal, .* density"):
+        read_properties(ladder, {}, 100.0, stress=False)
+    given = {"density": 2100.0, "heat_capacity": 700.0}
+    assert read_properties(ladder, given, 100.0, stress=False)["conductivity"].origin.startswith("mesoscale")
 
 
 def test_axes_that_are_not_principal_are_refused(ladder, tmp_path):
