@@ -8,11 +8,12 @@ from hashigo.report.figures.source import Results
 
 
 def microstructure(results: Results) -> Iterator[tuple[str, str, str]]:
-    """Grains, their sizes, and what was asked for beside what was reached.
+    """Grains, their sizes, what was asked for beside what was reached, and the representative volume.
 
     Args:
         results: of a run.
     """
+    yield from _representative(results)
     note = results.note("mesoscale", "grains")
     if not note:
         return
@@ -28,3 +29,19 @@ def microstructure(results: Results) -> Iterator[tuple[str, str, str]]:
     for name, asked in note["asked"].items():
         words = "spread of the logarithm of diameters" if name == "size_spread" else name
         yield "mesoscale", words, f"{reached[name]:.4g}, asked for {asked:.4g}"
+
+
+def _representative(results: Results) -> Iterator[tuple[str, str, str]]:
+    note = results.note("mesoscale", "representative")
+    if not note:
+        return
+    study = note["study"]
+    start = "" if note["converged"] else "not converged within its budget: "
+    text = (
+        f"{start}{note['grains']} grains, {note['realisations']} realisations, for {100 * note['tolerance']:g} % of "
+        f"the {note['property']}; error {100 * note['error']:.2g} %"
+    )
+    if note["drift"] is not None:
+        text += f", drift {100 * note['drift']:.2g} %"
+    text += f"; samples of {study['grains']} grains need {study['realisations_needed']} realisations by their scatter"
+    yield "mesoscale", "representative volume", text

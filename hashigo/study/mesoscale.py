@@ -23,6 +23,7 @@ from hashigo.study.fields import (
 from hashigo.study.microstructure import (
     Materials,
     Microstructure,
+    Representative,
     Texture,
     Voxels,
     check_names,
@@ -167,6 +168,11 @@ class Mesoscale(Section):
         (300.0,), min_length=1, description="Temperatures, K; each among those of the conductivity."
     )
     realisations: Count = Field(3, description="Number of random polycrystals.")
+    representative: Representative | None = Field(
+        None,
+        description="Search for the number of grains and realisations that a property needs: {tolerance: 1 %, "
+        "property: conductivity}; left out by default.",
+    )
     tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
     boundary: Annotated[
         Annotated[Literal["modes"], Tag(WORD)] | Annotated[Boundary, Tag(SECTION)],
@@ -192,6 +198,10 @@ class Mesoscale(Section):
                 f"give 'voxels' of {fewest_voxels(self.grains)} or more, or fewer grains"
             )
         check_names(self.microstructure, self.materials)
+        if self.representative and self.microstructure.kind in ("laminate", "file"):
+            raise ValueError(
+                f"representative is for random microstructures, not for kind {self.microstructure.kind}; leave it out"
+            )
         if min(self.grain_sizes) <= 0:
             raise ValueError("grain_sizes must be positive")
         return self

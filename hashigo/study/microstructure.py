@@ -117,6 +117,37 @@ class Microstructure(Section):
         return tuple(filter(None, (self.material, *(name for name, _ in self.layers), *self.phases.values())))
 
 
+class Representative(Section):
+    """Search for the representative volume: grains and realisations that an effective property needs."""
+
+    tolerance: Ratio = Field(
+        0.01,
+        gt=0,
+        le=0.2,
+        description="Relative standard error of the mean over realisations, and drift of the mean with the number of "
+        "grains, dimensionless.",
+    )
+    property: Literal["conductivity", "stiffness"] = Field(
+        "conductivity",
+        description="conductivity (a third of its trace, at the first temperature and grain size) or stiffness (bulk "
+        "and shear modulus).",
+    )
+    fewest_grains: Count = Field(8, description="Number of grains to begin with; it is doubled.")
+    most_grains: Count = Field(400, description="Most grains of a sample.")
+    most_realisations: Annotated[int, Field(ge=2, le=1000)] = Field(
+        30, description="Most realisations of one number of grains."
+    )
+
+    @model_validator(mode="after")
+    def _two_sizes(self) -> Representative:
+        if self.most_grains < 2 * self.fewest_grains:
+            raise ValueError(
+                f"most_grains {self.most_grains} leaves one size; give {2 * self.fewest_grains} or more, so that a "
+                "drift can be told"
+            )
+        return self
+
+
 class Material(Section):
     """A material beside the crystal, in its own axes; what nothing needs may be left out."""
 

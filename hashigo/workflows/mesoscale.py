@@ -42,7 +42,12 @@ class MesoscaleWorkChain(WorkerStage):
         Args:
             parameters: of the stage.
         """
-        return most_planes(parameters["voxels"])
+        voxels, search = parameters["voxels"], parameters.get("representative")
+        if search is None:
+            return most_planes(voxels)
+        # The search begins with a smaller sample.
+        smallest = min(1.0, (search["fewest_grains"] / parameters["grains"]) ** (1 / 3))
+        return max(1, round(most_planes(voxels) * smallest))
 
 
 def _parameters(study: Mapping[str, Any]) -> dict[str, Any]:

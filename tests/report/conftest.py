@@ -200,6 +200,18 @@ def write_mesoscale(path):
                 "mean_intercept": {"x": 0.68, "y": 0.7, "z": None},
             },
         )  # fmt: skip
+        for name, values in (("grains", [8, 16, 32]), ("realisations", [20, 10, 5])):
+            writer.array(f"representative/{name}", values, units="dimensionless")
+        writer.array("representative/mean", [[97.0, 52.0], [97.5, 52.4], [97.7, 52.3]], units="GPa")
+        writer.array("representative/scatter", [[0, 0.02], [0, 0.015], [0, 0.01]], units="dimensionless")
+        writer.note(
+            "representative",
+            {
+                "property": "stiffness", "values": ["bulk modulus", "shear modulus"], "tolerance": 0.01,
+                "converged": False, "scatter": 0.057, "grains": 32, "realisations": 5, "error": 0.0045,
+                "drift": 0.002, "study": {"grains": 50, "realisations_needed": 1},
+            },
+        )  # fmt: skip
         margins = {"stiffness of realisation 1": {"voigt": 0.01, "reuss": -1e-16}}
         writer.note(
             "gate", {"name": "voigt_reuss_bounds", "passed": True, "tolerance": 1e-4, "margins": margins}

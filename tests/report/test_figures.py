@@ -26,7 +26,7 @@ OF_STAGE = {
     "expansion": {"thermal-expansion"},
     "thermoelasticity": {"thermal-stiffness"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
-    "mesoscale": {"kappa-grain-size", "bounds", "slices", "grain-sizes"},
+    "mesoscale": {"kappa-grain-size", "bounds", "slices", "grain-sizes", "representative-volume"},
     "component": {"component-history", "component-slices"},
 }
 
@@ -83,7 +83,10 @@ def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
 
-@pytest.mark.parametrize("name", ["kappa-temperature", "kappa-mesh", "kappa-cumulative", "kappa-grain-size"])
+@pytest.mark.parametrize(
+    "name",
+    ["kappa-temperature", "kappa-mesh", "kappa-cumulative", "kappa-grain-size", "representative-volume"],
+)
 def test_what_is_not_converged_is_marked_in_the_figure(results, name):
     plan = next(plan for plan in PLANNED if plan.name == name)
     assert "not converged" in texts(plan.draw(results))

@@ -40,11 +40,16 @@ from hashigo.calculators.workers.homogenization.output_conduction import Heat
 from hashigo.calculators.workers.homogenization.output_grains import write_grains
 from hashigo.calculators.workers.homogenization.problem_file import MOST_PHASES, write_problem
 from hashigo.calculators.workers.homogenization.recipe import Recipe
+from hashigo.calculators.workers.homogenization.representative import (
+    Representative,
+    find_representative,
+    write_representative,
+)
 from hashigo.calculators.workers.homogenization.settings import TASK, Settings
 from hashigo.calculators.workers.homogenization.slabs import Slabs
 from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.statistics import grain_statistics
-from hashigo.calculators.workers.homogenization.tensors import Floats, voigt_to_mandel
+from hashigo.calculators.workers.homogenization.tensors import Floats, isotropic_moduli, voigt_to_mandel
 from hashigo.calculators.workers.homogenization.vtkhdf import write_image
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
@@ -83,6 +88,7 @@ def run(job: Job) -> None:
     fields = _gathered_fields(job, slabs, samples[0], elastic, None if heat is None else heat.total)
     problems = {"stiffness": elastic, **({} if heat is None else {"conductivity": heat.total})}
     phases = {name: _gathered_phases(job, samples[0], found) for name, found in problems.items()}
+    search = _find_representative(job, settings, recipe, crystal, conduction, materials)
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
             output.write_elastic(writer, elastic, crystal)
@@ -92,6 +98,8 @@ def run(job: Job) -> None:
                 output_conduction.write_heat(writer, heat)
             write_grains(writer, samples[0], statistics, recipe)
             _write_sample(writer, settings, recipe, samples[0], fields)
+            if search is not None:
+                write_representative(writer, search, recipe.grains)
             for name, found in problems.items():
                 write_problem(writer, name, found.table, phases[name])
             _write_gate(writer, margins, settings.bound_tolerance)
@@ -139,6 +147,45 @@ def _conduct(
     total = solved(scattered)
     lattice = None if electronic is None else solved(replace(scattered, electronic=None))
     return Heat(samples, interfaces, sizes, conduction, boundary, isotropic, total, lattice)
+
+
+def _find_representative(
+    job: Job,
+    settings: Settings,
+    recipe: Recipe,
+    crystal: Crystal,
+    conduction: Conduction | None,
+    materials: tuple[Material, ...],
+) -> Representative | None:
+    """Grains and realisations that the mean model needs under the first condition, where the study asks for them."""
+    wanted = settings.representative
+    if wanted is None:
+        return None
+    heat = None if conduction is None else conduction.first_mean
+    if wanted.quantity == "conductivity" and heat is None:
+        raise InputError(
+            "representative.property is conductivity, and there is none", fix="choose stiffness instead"
+        )
+    first = replace(settings, grain_sizes=settings.grain_sizes[:1])
+    stiffness, others = voigt_to_mandel(crystal.stiffness[:1]), tensors_of(materials, "stiffness")
+    most = len(wanted.sizes) * wanted.most_realisations
+
+    def evaluate(sample: Recipe, index: int) -> Floats:
+        done = wanted.sizes.index(sample.grains) * wanted.most_realisations + index
+        job.progress(done, most, f"representative volume: {sample.grains} grains, realisation {index + 1}")
+        slabs = Slabs(sample.shape, job.comm, job.threads)
+        made = [sample.make((settings.seed, sample.grains, index), slabs.planes, job.comm)]
+        if heat is not None and wanted.quantity == "conductivity":
+            found = _conduct(first, recipe.isotropic, made, slabs, heat, _silent, materials).total
+            return np.array([np.trace(found.realisations[0, 0]) / 3])
+        elastic = elastic_ensemble(made, slabs, stiffness, None, settings.tolerance, _silent, others)
+        return np.array([float(value[0, 0]) for value in isotropic_moduli(elastic.realisations)])
+
+    return find_representative(recipe, wanted, evaluate)
+
+
+def _silent(cost: float, text: str) -> None:
+    """Progress is told by realisation."""
 
 
 def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:

@@ -239,6 +239,14 @@ PLANNED = (
         mesoscale.grain_sizes,
     ),
     Plan(
+        "representative-volume",
+        "Representative volume",
+        "Left, mean over the realisations against the number of grains, over that of the largest samples; bars are one "
+        "standard error, the band is the tolerance. Right, scatter of a single realisation; where volumes are "
+        "representative it falls with the root of their grains.",
+        mesoscale.representative,
+    ),
+    Plan(
         "component-history",
         "Temperatures of the component",
         "Left, temperatures at the probes; the band holds those of all cells. Right, where there is a steady state, "

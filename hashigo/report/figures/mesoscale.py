@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import COLOURS, panels, styled
+from hashigo.report.figures.style import COLOURS, GREY, LINES, MARKERS, WARNING, panels, styled
 
 _STAGE = "mesoscale"
 #: Field, title with unit, factor to that unit, colour map that is even in lightness.
@@ -95,6 +95,49 @@ def grain_sizes(results: Results) -> Figure:
     neighbours.set_xlabel("neighbours of a grain")
     neighbours.set_ylabel("share")
     neighbours.legend()
+    return figure
+
+
+@styled
+def representative(results: Results) -> Figure:
+    """An effective property over the number of grains, and its scatter over their inverse root.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when the representative volume was not looked for.
+    """
+    grains, mean, scatter, count = (
+        results.array(_STAGE, f"representative/{name}")
+        for name in ("grains", "mean", "scatter", "realisations")
+    )
+    note = results.note(_STAGE, "representative")
+    figure, (means, scatters) = panels(2, 2.6)
+    inverse = 1.0 / np.sqrt(grains)
+    for column, name in enumerate(note["values"]):
+        relative = mean[:, column] / mean[-1, column]
+        error = scatter[:, column] / np.sqrt(count) * relative
+        look: dict[str, Any] = {"color": COLOURS[column], "marker": MARKERS[column]}
+        means.errorbar(grains, relative, error, linestyle=LINES[column], label=name, **look)
+        scatters.plot(inverse, 100 * scatter[:, column], linestyle="none", label=name, **look)
+    means.axhspan(
+        1 - note["tolerance"], 1 + note["tolerance"], color=GREY, alpha=0.2, lw=0, label="tolerance"
+    )
+    means.set_xscale("log", base=2)
+    means.set_xticks(grains, [f"{number:g}" for number in grains])
+    means.set_xlabel("grains of a sample")
+    means.set_ylabel("mean over that of the largest")
+    means.legend()
+    span = np.array([0.0, 1.05 * inverse.max()])
+    scatters.plot(span, 100 * note["scatter"] * span, color=GREY, linestyle="--", label="in proportion")
+    scatters.set_xlim(0.0, float(span[1]))
+    scatters.set_ylim(bottom=0)
+    scatters.set_xlabel("1 / √grains")
+    scatters.set_ylabel("scatter of a realisation (%)")
+    scatters.legend()
+    if not note["converged"]:
+        means.set_title("not converged", color=WARNING)
     return figure
 
 

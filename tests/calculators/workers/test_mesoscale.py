@@ -450,6 +450,35 @@ def test_fields_slices_and_bounds(inputs, tmp_path):
         )
 
 
+def test_a_representative_volume_of_either_property(inputs, tmp_path):
+    for wanted, columns in (("conductivity", 1), ("stiffness", 2)):
+        search = {
+            "property": wanted,
+            "tolerance": 0.05,
+            "fewest_grains": 4,
+            "most_grains": 16,
+            "most_realisations": 6,
+        }
+        with run(inputs, tmp_path / "m.vtkhdf", representative=search, realisations=1) as reader:
+            note = reader.note("representative")
+            grains, count = (reader.array(f"representative/{name}") for name in ("grains", "realisations"))
+            mean, values = (reader.array(f"representative/{name}") for name in ("mean", "values"))
+            voxels = reader.array("representative/voxels")
+            kappa = reader.quantity("effective_thermal_conductivity").value[0]
+        assert note["converged"]
+        assert max(note["error"], note["drift"]) <= 0.05
+        assert note["grains"] == grains[-1]
+        assert mean.shape == (len(grains), columns)
+        assert len(values) == count.sum()
+        assert list(voxels[0]) == [7, 7, 7]
+        if wanted == "conductivity":
+            assert mean[-1, 0] == pytest.approx(np.trace(kappa) / 3, rel=0.1)
+        else:
+            # Cubic crystals: every polycrystal has the crystal's bulk modulus.
+            assert mean[:, 0] == pytest.approx(np.full(len(grains), (168.4 + 2 * 121.4) / 3), rel=1e-9)
+            assert (mean[:, 1] > 40).all()
+
+
 def test_stiffness_alone(inputs, tmp_path):
     write_handover(inputs["handover"], cubic(168.4, 121.4, 75.4))
     path = tmp_path / "m.vtkhdf"

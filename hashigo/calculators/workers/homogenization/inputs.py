@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,6 +68,19 @@ class Conduction:
     def electronic_tensors(self) -> Floats | None:
         """Electronic part by temperature, shape (n_temperatures, 3, 3), W/(m K); None where there is none."""
         return None if self.electronic is None else self.electronic.value
+
+    @property
+    def first_mean(self) -> Conduction:
+        """The mean model at the first temperature, without what only tells its uncertainty."""
+        electronic = self.electronic
+        return replace(
+            self,
+            models=replace(self.models, members=(), series=None),
+            indices=self.indices[:1],
+            temperatures=self.temperatures[:1],
+            bulk=replace(self.bulk, value=self.bulk.value[:1], members=None),
+            electronic=None if electronic is None else replace(electronic, value=electronic.value[:1]),
+        )
 
 
 def read_crystal(table: HandoverTable) -> Crystal:

@@ -53,6 +53,8 @@ FEWEST = 8
 def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator) -> Floats:
     """Volume fractions of grains with log-normal diameters, one from each n-th part of the distribution.
 
+    Those of the outermost parts are not further out than the middle of these.
+
     Args:
         grains: number of grains.
         spread: standard deviation of the logarithm of the diameter, dimensionless.
@@ -62,7 +64,7 @@ def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator
         In random order, sum 1, shape (n_grains,), dimensionless.
     """
     share = (generator.permutation(grains) + generator.random(grains)) / grains
-    volumes = np.exp(3.0 * spread * ndtri(np.clip(share, 1e-12, 1 - 1e-12)))
+    volumes = np.exp(3.0 * spread * ndtri(np.clip(share, 0.5 / grains, 1.0 - 0.5 / grains)))
     return np.asarray(volumes / volumes.sum())
 
 

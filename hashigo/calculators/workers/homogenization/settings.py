@@ -9,6 +9,7 @@ from typing import Any
 
 from hashigo.calculators.workers.homogenization.boundary import BoundaryModel
 from hashigo.calculators.workers.homogenization.recipe import grid_shape
+from hashigo.calculators.workers.homogenization.representative import Wanted
 from hashigo.errors import InputError
 
 TASK = "mesoscale"
@@ -28,6 +29,7 @@ class Settings:
         tolerance: relative residual of the solver, dimensionless.
         bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
         boundary: what a grain boundary does.
+        representative: what is asked of the representative volume; None where it is not looked for.
     """
 
     grains: int = 50
@@ -41,6 +43,7 @@ class Settings:
     tolerance: float = 1e-6
     bound_tolerance: float = 1e-4
     boundary: BoundaryModel = field(default_factory=BoundaryModel)
+    representative: Wanted | None = None
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Settings:
@@ -55,6 +58,7 @@ class Settings:
             raise InputError(f"task '{TASK}' has no parameter '{unknown[0]}'")
         known["grain_sizes"] = tuple(float(value) for value in known.get("grain_sizes", ()))
         known["boundary"] = BoundaryModel.read(known.get("boundary", "modes"))
+        known["representative"] = Wanted.read(known.get("representative"))
         settings = cls(**known)
         settings._check()
         return settings
