@@ -145,6 +145,15 @@ class Boundary(Section):
         return next((t for t in temperatures if not low - 1e-6 <= t <= high + 1e-6), None)
 
 
+class ThermalStress(Section):
+    """A change of temperature, and the stress between grains that it leaves."""
+
+    stress_free: Temperature = Field(description="Temperature at which the polycrystal is free of stress, K.")
+    temperature: Temperature = Field(
+        300.0, description="Temperature to which it is brought, K; among those of the section."
+    )
+
+
 class Mesoscale(Section):
     """A periodic polycrystal and its effective properties."""
 
@@ -182,6 +191,11 @@ class Mesoscale(Section):
         description="What a grain boundary does: modes scatters phonons diffusely, mode by mode; {specularity: 0.3} "
         "some of them like a mirror; {kapitza: 1.2e-9} has a thermal resistance (m^2 K/W) instead.",
     )
+    thermal_stress: ThermalStress | None = Field(
+        None,
+        description="Stress between grains after a change of temperature: {stress_free: 1000, temperature: 300}; needs "
+        "the section expansion.",
+    )
     electronic: Electronic | None = Field(
         None,
         description="Heat carried by the electrons of a metal: {conductivity: {300: 390}}, or {resistivity: "
@@ -213,6 +227,15 @@ class Mesoscale(Section):
             raise ValueError(
                 f"boundary.kapitza does not reach {missing:g} K, which temperatures has; add it there: nothing is "
                 "extrapolated"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cooled_to_a_temperature(self) -> Mesoscale:
+        if self.thermal_stress is not None and self.thermal_stress.temperature not in self.temperatures:
+            raise ValueError(
+                f"thermal_stress.temperature is {self.thermal_stress.temperature:g} K, which temperatures lacks; "
+                "add it there"
             )
         return self
 

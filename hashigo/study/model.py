@@ -394,6 +394,23 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _expansion_of_stress(self) -> Study:
+        wanted = self.mesoscale.thermal_stress
+        if wanted is None:
+            return self
+        if self.expansion is None:
+            raise ValueError(
+                "mesoscale.thermal_stress needs the thermal expansion; add the section 'expansion'"
+            )
+        low, high = min(self.expansion.temperatures), max(self.expansion.temperatures)
+        if not low <= wanted.stress_free <= high:
+            raise ValueError(
+                f"mesoscale.thermal_stress.stress_free is {wanted.stress_free:g} K, and expansion.temperatures reach "
+                f"from {low:g} to {high:g} K; add it there: nothing is extrapolated"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _electrons_of_a_metal(self) -> Study:
         if self.structure.metal is False and self.mesoscale.electronic is not None:
             raise ValueError(

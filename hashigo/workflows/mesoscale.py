@@ -71,6 +71,7 @@ STAGE = Stage(
     title="Mesoscale",
     process="hashigo.mesoscale",
     files={"handover": "handover", "conductivity": "conductivity"},
+    optional={"expansion": "expansion"},
     parameters=_parameters,
     task="mesoscale",
     needs=_needs,

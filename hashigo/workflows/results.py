@@ -231,6 +231,8 @@ _SHOWN: dict[tuple[int, ...], list[list[tuple[tuple[int, ...], str]]]] = {
 _VECTOR = {
     "lattice_parameters": ("a", "b", "c"),
     "thermal_lattice_parameters": ("a", "b", "c"),
+    "thermal_von_mises_stress": ("σ_vM 50 %", "σ_vM 95 %", "σ_vM 99 %"),
+    "thermal_principal_stress": ("σ_1 50 %", "σ_1 95 %", "σ_1 99 %"),
 }
 #: Smaller numbers are printed with a power of ten.
 _SMALL = 1e-3

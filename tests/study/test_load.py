@@ -159,6 +159,26 @@ def test_boundaries_that_do_not_do_are_named(boundary, complaint):
         study_from({**SMALL, "mesoscale": {"boundary": boundary}})
 
 
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ({}, "mesoscale.thermal_stress needs the thermal expansion; add the section 'expansion'"),
+        (
+            {"expansion": {"temperatures": [0, 500]}},
+            "stress_free is 1000 K, and expansion.temperatures reach",
+        ),
+    ],
+)
+def test_thermal_stress_needs_an_expansion(more, complaint):
+    wanted = {"stress_free": 1000, "temperature": 300}
+    with pytest.raises(InputError, match=complaint):
+        study_from({**SMALL, **more, "mesoscale": {"thermal_stress": wanted}})
+    with pytest.raises(InputError, match="temperature is 400 K, which temperatures lacks"):
+        study_from({**SMALL, **more, "mesoscale": {"thermal_stress": {**wanted, "temperature": 400}}})
+    study = study_from({**SMALL, "expansion": {}, "mesoscale": {"thermal_stress": wanted}})
+    assert study.mesoscale.thermal_stress.stress_free == 1000.0
+
+
 def test_boundaries_by_word_or_section():
     given = {"kapitza": {"300 K": "1.2e-9 m^2 K/W", 600: 1e-9}, "uncertainty": "20 %"}
     study = study_from({**SMALL, "mesoscale": {"boundary": given, "temperatures": [300]}})

@@ -53,6 +53,32 @@ def interpolated(
     return out, exact
 
 
+def integrated(known: Floats, values: Floats, start: float, end: float, what: str, remedy: str) -> Floats:
+    """Integrate over temperature, monotone cubic between neighbours.
+
+    Args:
+        known: ascending temperatures, shape (n,), K.
+        values: at them, shape (n, ...), any unit.
+        start: temperature, K.
+        end: temperature, K.
+        what: the values are, for the message.
+        remedy: how to have it known at more temperatures, for the message.
+
+    Returns:
+        Shape (...), unit of `values` times K; negative where `end` is below `start` and values are positive.
+
+    Raises:
+        InputError: when a temperature lies outside the known ones: nothing is extrapolated.
+    """
+    interpolated(known, values, np.array([start, end]), what, remedy)
+    if start == end or len(known) == 1:
+        return np.zeros(values.shape[1:])
+    from scipy.interpolate import PchipInterpolator
+
+    low, high = np.clip([start, end], known[0], known[-1])
+    return np.asarray(PchipInterpolator(known, values, axis=0).integrate(low, high))
+
+
 def resolution(known: Floats, values: Floats, wanted: Floats) -> Floats:
     """What interpolation leaves open: the distance between the cubic value and the linear one.
 

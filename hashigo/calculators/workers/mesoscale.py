@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hashigo.calculators.results import ResultReader, ResultWriter
 from hashigo.calculators.workers.handover_table import HandoverTable
-from hashigo.calculators.workers.homogenization import output, output_conduction
+from hashigo.calculators.workers.homogenization import (
+    output,
+    output_conduction,
+    output_sample,
+    output_thermoelastic,
+)
 from hashigo.calculators.workers.homogenization.bounds import FIX, GATE, Margin, violated_bound
 from hashigo.calculators.workers.homogenization.conduction import (
     BoundaryLaw,
@@ -30,15 +32,18 @@ from hashigo.calculators.workers.homogenization.ensemble import (
 from hashigo.calculators.workers.homogenization.grain_boundaries import find_interfaces, smoothing_reach
 from hashigo.calculators.workers.homogenization.inputs import (
     Conduction,
+    Cooling,
     Crystal,
     read_conduction,
+    read_cooling,
     read_crystal,
 )
 from hashigo.calculators.workers.homogenization.materials import Material, read_materials, tensors_of
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.output_conduction import Heat
 from hashigo.calculators.workers.homogenization.output_grains import write_grains
-from hashigo.calculators.workers.homogenization.problem_file import MOST_PHASES, write_problem
+from hashigo.calculators.workers.homogenization.probes import expansion_probe, stress_probe
+from hashigo.calculators.workers.homogenization.problem_file import write_problem
 from hashigo.calculators.workers.homogenization.recipe import Recipe
 from hashigo.calculators.workers.homogenization.representative import (
     Representative,
@@ -47,10 +52,8 @@ from hashigo.calculators.workers.homogenization.representative import (
 )
 from hashigo.calculators.workers.homogenization.settings import TASK, Settings
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
 from hashigo.calculators.workers.homogenization.statistics import grain_statistics
 from hashigo.calculators.workers.homogenization.tensors import Floats, isotropic_moduli, voigt_to_mandel
-from hashigo.calculators.workers.homogenization.vtkhdf import write_image
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
@@ -67,7 +70,7 @@ def run(job: Job) -> None:
     recipe = Recipe.read(job.parameters, job.inputs.get("microstructure"))
     if not recipe.varies:
         settings = replace(settings, realisations=1)
-    crystal, conduction = _read_inputs(job, settings)
+    crystal, conduction, cooling = _read_inputs(job, settings)
     slabs = Slabs(recipe.shape, job.comm, job.threads)
     samples = [
         recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)
@@ -78,28 +81,39 @@ def run(job: Job) -> None:
     tick = _ticker(job, settings, crystal, conduction)
     members = None if crystal.members is None else voigt_to_mandel(crystal.members)
     stiffness = voigt_to_mandel(crystal.stiffness)
-    elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick, others)
+    shape = len(samples), len(stiffness), 0 if members is None else len(members)
+    expansion = expansion_probe(shape, crystal, materials)
+    stress = stress_probe(shape, crystal, cooling, materials)
+    probes = [probe for probe in (expansion, stress) if probe is not None]
+    elastic = elastic_ensemble(samples, slabs, stiffness, members, settings.tolerance, tick, others, probes)
     heat = None
     if conduction is not None:
         heat = _conduct(settings, recipe.isotropic, samples, slabs, conduction, tick, materials)
     margins = elastic.margins("stiffness")
     if heat is not None:
         margins.update(heat.total.margins("thermal conductivity"))
-    fields = _gathered_fields(job, slabs, samples[0], elastic, None if heat is None else heat.total)
+    thermal = None if heat is None else heat.total
+    fields = output_sample.gathered_fields(slabs, samples[0], elastic, thermal, stress)
     problems = {"stiffness": elastic, **({} if heat is None else {"conductivity": heat.total})}
-    phases = {name: _gathered_phases(job, samples[0], found) for name, found in problems.items()}
+    phases = {
+        name: output_sample.gathered_phases(slabs, samples[0], found) for name, found in problems.items()
+    }
     search = _find_representative(job, settings, recipe, crystal, conduction, materials)
     if job.is_root:
         with ResultWriter(job.output, task=TASK, task_version=TASK_VERSION) as writer:
             output.write_elastic(writer, elastic, crystal)
             if recipe.isotropic:
                 output.write_elastic_estimates(writer, crystal, others, samples)
+            if expansion is not None:
+                output_thermoelastic.write_expansion(writer, expansion, crystal)
+            if stress is not None and cooling is not None:
+                output_thermoelastic.write_stress(writer, stress, cooling, crystal)
             if heat is not None:
                 output_conduction.write_heat(writer, heat)
             write_grains(writer, samples[0], statistics, recipe)
-            _write_sample(writer, settings, recipe, samples[0], fields)
             if search is not None:
                 write_representative(writer, search, recipe.grains)
+            output_sample.write_sample(writer, settings, recipe, samples[0], fields)
             for name, found in problems.items():
                 write_problem(writer, name, found.table, phases[name])
             _write_gate(writer, margins, settings.bound_tolerance)
@@ -188,27 +202,41 @@ def _silent(cost: float, text: str) -> None:
     """Progress is told by realisation."""
 
 
-def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None]:
+def _read_inputs(job: Job, settings: Settings) -> tuple[Crystal, Conduction | None, Cooling | None]:
     """Read on one rank, for all."""
     if "handover" not in job.inputs:
         raise InputError(f"task '{TASK}' has no input 'handover'")
-    found: tuple[Crystal, Conduction | None] | None = None
+    found: tuple[Crystal, Conduction | None, Cooling | None] | None = None
     if job.is_root:
         with ResultReader(job.inputs["handover"]) as reader:
             table = HandoverTable.read(reader)
-        crystal = read_crystal(table)
-        conduction = None
-        if "conductivity" in job.inputs:
-            if not settings.grain_sizes:
-                raise InputError(
-                    f"parameter 'grain_sizes' of task '{TASK}' is empty",
-                    fix="list mean grain diameters in nm",
-                )
-            with ResultReader(job.inputs["conductivity"]) as reader:
-                conduction = read_conduction(reader, table)
-        found = crystal, conduction
-    shared: tuple[Crystal, Conduction | None] = job.comm.bcast(found, root=0)
+        found = read_crystal(table), _read_conduction(job, settings, table), _read_cooling(job, settings)
+    shared: tuple[Crystal, Conduction | None, Cooling | None] = job.comm.bcast(found, root=0)
     return shared
+
+
+def _read_conduction(job: Job, settings: Settings, table: HandoverTable) -> Conduction | None:
+    if "conductivity" not in job.inputs:
+        return None
+    if not settings.grain_sizes:
+        raise InputError(
+            f"parameter 'grain_sizes' of task '{TASK}' is empty", fix="list mean grain diameters in nm"
+        )
+    with ResultReader(job.inputs["conductivity"]) as reader:
+        return read_conduction(reader, table)
+
+
+def _read_cooling(job: Job, settings: Settings) -> Cooling | None:
+    wanted = settings.thermal_stress
+    if not wanted:
+        return None
+    if "expansion" not in job.inputs:
+        raise InputError(
+            "thermal_stress needs the crystal's thermal expansion",
+            fix="add the section 'expansion' to the study",
+        )
+    with ResultReader(job.inputs["expansion"]) as reader:
+        return read_cooling(reader, float(wanted["stress_free"]), float(wanted["temperature"]))
 
 
 def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conduction | None) -> Tick:
@@ -228,72 +256,6 @@ def _ticker(job: Job, settings: Settings, crystal: Crystal, conduction: Conducti
         job.progress(done, total, text)
 
     return tick
-
-
-def _gathered_fields(
-    job: Job, slabs: Slabs, sample: Microstructure, elastic: Ensemble, thermal: Ensemble | None
-) -> dict[str, NDArray[Any]]:
-    """Fields of the first realisation on the whole grid; empty on all ranks but the first."""
-    medium = ElasticMedium(slabs, sample.grain_id, elastic.table, [])
-    heat = None
-    if thermal is not None:
-        heat = ThermalMedium(slabs, thermal.phase, thermal.table, []), thermal.potential
-    local = output.local_fields(sample, medium, elastic.potential, heat)
-    whole = {name: _gathered(job, values) for name, values in local.items()}
-    return {name: values for name, values in whole.items() if values is not None}
-
-
-def _gathered(job: Job, values: NDArray[Any]) -> NDArray[Any] | None:
-    """The planes of all ranks on the first; None on the others."""
-    parts = job.comm.gather(values, root=0)
-    return np.concatenate(parts, axis=0) if job.is_root else None
-
-
-def _gathered_phases(job: Job, sample: Microstructure, found: Ensemble) -> NDArray[np.int32] | None:
-    """Phases of the first realisation on the whole grid; None where they are its grains, or are not kept."""
-    if len(found.table) == len(sample.fractions) or len(found.table) > MOST_PHASES:
-        return None
-    return _gathered(job, found.phase)
-
-
-def _write_sample(
-    writer: ResultWriter,
-    settings: Settings,
-    recipe: Recipe,
-    sample: Microstructure,
-    fields: Mapping[str, NDArray[Any]],
-) -> None:
-    output.write_slices(writer, fields)
-    size = settings.grain_sizes[0] if settings.grain_sizes else None
-    spacing = (size or 1.0) * sample.spacing
-    write_image(writer.file, fields, spacing)
-    writer.note(
-        "microstructure",
-        {
-            **recipe.note(),
-            "grains": len(sample.fractions),
-            "voxels": settings.voxels,
-            "voxels_per_grain": math.prod(sample.shape) / len(sample.fractions),
-            "realisations": settings.realisations,
-            "seed": settings.seed,
-            "grain_size": "arithmetic mean of the sphere-equivalent diameters",
-            "members": "every committee member was homogenised on every realisation",
-        },
-    )
-    writer.note(
-        "fields",
-        {
-            "realisation": 1,
-            "length_unit": "nm" if size else "mean grain diameter",
-            "grain_size": size,
-            "edge": spacing * sample.shape[2],
-            "mean_strain_xx": output.FIELD_STRAIN,
-            "mean_gradient_x": f"{output.FIELD_GRADIENT:g} K/m",
-            "units": {"stress": "GPa", "von_mises": "GPa", "heat_flux": "W/m^2"},
-            "orientation": "quaternion x, y, z, w from crystal to sample axes",
-            "stress": "Voigt xx, yy, zz, yz, xz, xy",
-        },
-    )
 
 
 def _write_gate(writer: ResultWriter, margins: Mapping[str, Margin], tolerance: float) -> None:

@@ -45,6 +45,7 @@ def write_handover(
     electronic=None,
     slope=None,
     bulk=(None, None),
+    expansion=None,
 ):
     """The table of the crystal's properties; with a slope (1/K) the stiffness changes with temperature."""
     kelvin = np.array(temperatures)
@@ -76,9 +77,28 @@ def write_handover(
         Column("lattice_thermal_conductivity", lattice, "made up", **own),
         column("specific_heat", 400.0),
         electronic,
+        thermal_expansion=expansion_column(expansion, kelvin),
     )
     with ResultWriter(path, task="handover", task_version=1) as writer:
         table.write(writer)
+
+
+def expansion_column(value, kelvin):
+    """Of members that expand by a tenth less and more, with an error of 5 % from the mesh."""
+    if value is None:
+        return None
+    rows = np.array([value] * len(kelvin))
+    members = np.array([0.9, 1.0, 1.1])[:, None, None, None] * rows
+    return Column("thermal_expansion", rows, "made up", {"mesh": 0.05 * rows}, members)
+
+
+def write_expansion(path, value, temperatures=(200.0, 600.0, 1000.0)):
+    """The expansion's result: a constant."""
+    column = expansion_column(value, np.array(temperatures))
+    with ResultWriter(path, task="expansion", task_version=1) as writer:
+        conditions = [{"temperature": kelvin} for kelvin in temperatures]
+        writer.quantity("thermal_expansion", column.value, conditions=conditions, members=column.members)
+    return path
 
 
 def mode_arrays(factor=1.0):
@@ -442,7 +462,10 @@ def test_fields_slices_and_bounds(inputs, tmp_path):
     assert len(gate["margins"]) == 2 + 4
     with h5py.File(path) as file:
         cells = file["VTKHDF/CellData"]
-        assert set(cells) == {"grain_id", "orientation", "stress", "von_mises", "heat_flux"}
+        assert set(cells) == {
+            "grain_id", "orientation", "stress", "von_mises", "heat_flux", "displacement_fluctuation",
+            "temperature_fluctuation",
+        }  # fmt: skip
         assert np.array_equal(cells["grain_id"][4], planes)
         assert np.allclose(cells["stress"][()].mean(axis=(0, 1, 2)), 1e-3 * stiffness[:, 0], atol=1e-5)
         assert np.allclose(
@@ -477,6 +500,91 @@ def test_a_representative_volume_of_either_property(inputs, tmp_path):
             # Cubic crystals: every polycrystal has the crystal's bulk modulus.
             assert mean[:, 0] == pytest.approx(np.full(len(grains), (168.4 + 2 * 121.4) / 3), rel=1e-9)
             assert (mean[:, 1] > 40).all()
+
+
+HEXAGONAL = np.array(
+    [
+        [163.7, 36.4, 53.0, 0, 0, 0],
+        [36.4, 163.7, 53.0, 0, 0, 0],
+        [53.0, 53.0, 63.5, 0, 0, 0],
+        [0, 0, 0, 38.8, 0, 0],
+        [0, 0, 0, 0, 38.8, 0],
+        [0, 0, 0, 0, 0, 63.65],
+    ]
+)
+
+
+def test_expansion_and_the_stress_between_grains(inputs, tmp_path):
+    """Of zinc; its members differ in the expansion alone."""
+    alpha = np.diag([15e-6, 15e-6, 61e-6])
+    write_handover(
+        inputs["handover"], HEXAGONAL, [HEXAGONAL] * 3, temperatures=(200.0, 300.0), expansion=alpha
+    )
+    inputs["expansion"] = write_expansion(tmp_path / "expansion.h5", alpha)
+    path = tmp_path / "m.vtkhdf"
+    with run(inputs, path, thermal_stress={"stress_free": 500.0, "temperature": 300.0}) as reader:
+        record = reader.quantity("effective_thermal_expansion")
+        stress = {name: reader.quantity(f"thermal_{name}_stress") for name in ("von_mises", "principal")}
+        assert reader.array("thermal_stress/von_mises").shape == (2, 201)
+        note = reader.note("thermal_stress")
+        field = reader.file["VTKHDF/CellData/thermal_stress"][()]
+        assert reader.array("slice/thermal_von_mises").shape == (9, 9)
+        assert {"thermal_principal", "temperature_fluctuation"} <= set(reader.note("fields")["units"])
+    assert [row["temperature"] for row in record.conditions] == [200.0, 300.0]
+    trace = np.trace(record.value[0]) / 3
+    assert 15e-6 < trace < 91e-6 / 3
+    assert np.allclose(record.members[2], 1.1 * record.value, rtol=1e-4, atol=1e-11)
+    assert np.allclose(record.components["model"], 0.1 * np.abs(record.value), rtol=1e-3, atol=1e-11)
+    assert np.allclose(record.components["mesh"], 0.05 * np.abs(record.value), rtol=1e-9, atol=1e-15)
+    assert "stiffness of 0 K" in record.marks
+    assert np.allclose(note["strain"], -200 * alpha)
+    assert np.abs(field.mean(axis=(0, 1, 2))).max() < 1e-6
+    for one in stress.values():
+        assert one.conditions == [{"temperature": 300.0}]
+        assert (np.diff(one.value[0]) > 0).all()
+        assert np.allclose(one.components["model"], 0.1 * one.value, rtol=1e-2)
+        assert "free of stress at 500 K" in one.marks
+
+
+def test_stress_needs_an_expansion_that_reaches(inputs, tmp_path):
+    wanted = {"stress_free": 1500.0, "temperature": 300.0}
+    with pytest.raises(InputError, match="thermal_stress needs the crystal's thermal expansion"):
+        run(inputs, tmp_path / "m.vtkhdf", thermal_stress=wanted)
+    inputs["expansion"] = write_expansion(tmp_path / "expansion.h5", 1e-5 * np.eye(3))
+    with pytest.raises(InputError, match="known from 200 to 1000 K, not at 1500 K"):
+        run(inputs, tmp_path / "m.vtkhdf", thermal_stress=wanted)
+
+
+def test_fluctuations_are_those_of_the_fields(inputs, tmp_path):
+    """Their gradients have no mean, and they scale with the grains."""
+    path = tmp_path / "m.vtkhdf"
+    fluctuations = []
+    for size in (50.0, 100.0):
+        run(inputs, path, grain_sizes=[size], boundary={"specularity": 1.0}).file.close()
+        with h5py.File(path) as file:
+            fluctuations.append(file["VTKHDF/CellData/displacement_fluctuation"][()])
+    assert fluctuations[0].shape == (9, 9, 9, 3)
+    assert np.abs(fluctuations[0].mean(axis=(0, 1, 2))).max() < 1e-5 * np.abs(fluctuations[0]).max()
+    assert np.allclose(fluctuations[1], 2 * fluctuations[0], rtol=1e-5, atol=1e-9)
+
+
+def test_vtk_reads_the_fields(inputs, tmp_path, require_module):
+    require_module("vtk", "dev")
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    write_handover(inputs["handover"], HEXAGONAL, expansion=np.eye(3))
+    inputs["expansion"] = write_expansion(tmp_path / "expansion.h5", np.diag([1e-5, 1e-5, 3e-5]))
+    path = tmp_path / "m.vtkhdf"
+    run(inputs, path, thermal_stress={"stress_free": 500.0, "temperature": 300.0}).file.close()
+    reader = vtk.vtkHDFReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    cells = reader.GetOutputDataObject(0).GetCellData()
+    with h5py.File(path) as file:
+        for name, data in file["VTKHDF/CellData"].items():
+            assert np.array_equal(vtk_to_numpy(cells.GetArray(name)).reshape(data.shape), data[()]), name
+        assert "thermal_principal" in file["VTKHDF/CellData"]
 
 
 def test_stiffness_alone(inputs, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from hashigo.calculators.workers.homogenization.tensors import (
     require_positive_definite,
     rotate_stiffness,
 )
+from hashigo.calculators.workers.homogenization.thermoelastic import Seen
 
 #: Called after each solved problem with its cost (dimensionless) and what it was.
 Tick = Callable[[float, str], None]
@@ -40,6 +42,17 @@ def member_tolerance(tolerance: float) -> float:
         tolerance: relative residual of the mean model, dimensionless.
     """
     return float(np.sqrt(tolerance))
+
+
+class Probe(Protocol):
+    """Takes in each elastic problem that was solved."""
+
+    def see(self, seen: Seen) -> None:
+        """Take one in.
+
+        Args:
+            seen: the problem.
+        """
 
 
 @dataclass(frozen=True)
@@ -173,6 +186,7 @@ def elastic_ensemble(
     tolerance: float,
     tick: Tick,
     others: Floats | None = None,
+    probes: Sequence[Probe] = (),
 ) -> Ensemble:
     """Effective stiffness of each sample by the mean model and by each member.
 
@@ -184,6 +198,7 @@ def elastic_ensemble(
         tolerance: relative residual of each load, dimensionless.
         tick: told of each problem solved.
         others: Mandel stiffness of the materials beside the crystal, shape (n_others, 6, 6), GPa; zero for voids.
+        probes: take in each problem that was solved.
 
     Returns:
         Mandel stiffness in GPa.
@@ -197,11 +212,15 @@ def elastic_ensemble(
         require_positive_definite(member, "stiffness", [f"committee member {index}"] * len(member))
 
     def solve(
-        crystal: Floats, sample: Microstructure, start: list[Floats] | None, limit: float
+        index: tuple[int, int, int | None], crystal: Floats, start: list[Floats] | None, limit: float
     ) -> tuple[Floats, Effective]:
+        sample = samples[index[0]]
         table = rotate_stiffness(of_grains(crystal, others, sample.material), sample.rotations)
         medium = ElasticMedium(slabs, sample.grain_id, table, grain_names(len(table)))
-        return table, medium.effective(limit, start)
+        found = medium.effective(limit, start)
+        for probe in probes:
+            probe.see(Seen(*index, sample, medium, found, limit))
+        return table, found
 
     count = 0 if members is None else len(members)
     kept = Collector(len(samples), len(stiffness), count, 6)
@@ -209,14 +228,15 @@ def elastic_ensemble(
         start: list[Floats] | None = None
         where = f"realisation {index + 1} of {len(samples)}"
         for column, crystal in enumerate(stiffness):
-            table, found = solve(crystal, sample, start, tolerance)
+            table, found = solve((index, column, None), crystal, start, tolerance)
             kept.add((index, column), found, sample.grain_id, table, sample.fractions)
             # Strains hardly change from one temperature, or member, to the next.
             start = found.potentials
             tick(ELASTIC_COST, f"stiffness of {where}")
             for member in range(count):
                 assert members is not None
-                of_member = solve(members[member, column], sample, start, member_tolerance(tolerance))[1]
+                limit = member_tolerance(tolerance)
+                of_member = solve((index, column, member), members[member, column], start, limit)[1]
                 kept.add_member(member, (index, column), of_member.tensor)
                 tick(MEMBER_COST * ELASTIC_COST, f"stiffness of committee member {member} on {where}")
     return kept.ensemble()

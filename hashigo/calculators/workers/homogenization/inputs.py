@@ -11,6 +11,7 @@ from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.boundary import ModeSet, median_mean_free_path, read_modes
 from hashigo.calculators.workers.homogenization.phonons import MeshModes, PhononModels
 from hashigo.calculators.workers.homogenization.tensors import Floats
+from hashigo.calculators.workers.interpolation import integrated
 from hashigo.errors import InputError
 
 
@@ -24,6 +25,8 @@ class Crystal:
         calibrated: whether their spread is.
         conditions: temperature (K) of each; one without any for the stiffness of 0 K.
         marks: what the reader must know of it.
+        temperatures: of the table, K.
+        expansion: linear thermal expansion at them; None where it was not computed.
     """
 
     stiffness: Floats
@@ -31,6 +34,42 @@ class Crystal:
     calibrated: bool = False
     conditions: tuple[dict[str, float], ...] = ({},)
     marks: tuple[str, ...] = ()
+    temperatures: tuple[float, ...] = ()
+    expansion: Column | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the stiffness is that of 0 K at every temperature."""
+        return self.conditions == ({},)
+
+    @property
+    def columns(self) -> list[int]:
+        """Index of the condition that the stiffness at each temperature of the table is of."""
+        return [0 if self.fixed else row for row in range(len(self.temperatures))]
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """A change of temperature from one at which a sample is free of stress.
+
+    Attributes:
+        stress_free: K.
+        temperature: K.
+        eigenstrain: strain of the crystal between them, shape (3, 3), dimensionless.
+        members: of each member, shape (n_members, 3, 3), dimensionless; or None.
+        calibrated: whether their spread is.
+    """
+
+    stress_free: float
+    temperature: float
+    eigenstrain: Floats
+    members: Floats | None = None
+    calibrated: bool = False
+
+    @property
+    def change(self) -> float:
+        """Change of temperature, K."""
+        return self.temperature - self.stress_free
 
 
 @dataclass(frozen=True)
@@ -103,7 +142,34 @@ def read_crystal(table: HandoverTable) -> Crystal:
         column.calibrated,
         ({},) if column.fixed else conditions,
         () if column.fixed else column.marks,
+        tuple(float(kelvin) for kelvin in table.temperatures),
+        table.thermal_expansion,
     )
+
+
+def read_cooling(reader: ResultReader, stress_free: float, temperature: float) -> Cooling:
+    """Integrate the thermal expansion between two temperatures.
+
+    Args:
+        reader: open result file of the expansion task.
+        stress_free: temperature at which a sample is free of stress, K.
+        temperature: to which it is brought, K.
+
+    Raises:
+        InputError: when the expansion is not known at one of them.
+    """
+    record = reader.quantity("thermal_expansion")
+    known = np.array([condition["temperature"] for condition in record.conditions])
+    order = np.argsort(known)
+
+    def strain(values: Floats) -> Floats:
+        return integrated(
+            known[order], values[order], stress_free, temperature, "the thermal expansion",
+            "let expansion.temperatures reach it",
+        )  # fmt: skip
+
+    members = None if record.members is None else np.array([strain(member) for member in record.members])
+    return Cooling(stress_free, temperature, strain(record.value), members, record.calibrated)
 
 
 def read_conduction(reader: ResultReader, table: HandoverTable) -> Conduction:

@@ -18,6 +18,7 @@ from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
     isotropic_moduli,
     isotropic_moduli_of_compliance,
+    largest_principal,
     mandel_stress_to_voigt,
     mandel_to_voigt,
     voigt_to_mandel,
@@ -160,7 +161,8 @@ def local_fields(
 
     Returns:
         By name, each of shape (planes, ny, nx) or (planes, ny, nx, components): grain_id (index), orientation
-        (quaternion, scalar last, dimensionless), stress (Voigt, GPa), von_mises (GPa), heat_flux (W/m^2).
+        (quaternion, scalar last, dimensionless), stress (Voigt, GPa), von_mises (GPa), heat_flux (W/m^2); and on the
+        corners of voxels displacement_fluctuation (voxels) and temperature_fluctuation (K times voxels per m).
     """
     flux = elastic.flux(elastic_potential, np.eye(6)[0])
     stress = FIELD_STRAIN * np.moveaxis(mandel_stress_to_voigt(flux, axis=0), 0, -1)
@@ -169,12 +171,31 @@ def local_fields(
         "orientation": sample.quaternions[sample.grain_id].astype(np.float32),
         "stress": stress.astype(np.float32),
         "von_mises": von_mises(stress).astype(np.float32),
+        "displacement_fluctuation": (FIELD_STRAIN * np.moveaxis(elastic_potential, 0, -1)).astype(np.float32),
     }
     if thermal is not None:
         medium, potential = thermal
         heat = -FIELD_GRADIENT * np.moveaxis(medium.flux(potential, np.eye(3)[0]), 0, -1)
         fields["heat_flux"] = heat.astype(np.float32)
+        fields["temperature_fluctuation"] = (FIELD_GRADIENT * potential[0]).astype(np.float32)
     return fields
+
+
+def stress_fields(stress: Floats) -> dict[str, NDArray[Any]]:
+    """The stress that a change of temperature leaves, on this rank's planes.
+
+    Args:
+        stress: Voigt, shape (planes, ny, nx, 6), GPa.
+
+    Returns:
+        By name: thermal_stress (Voigt, GPa), thermal_von_mises (GPa) and thermal_principal (largest principal stress,
+        GPa), each of shape (planes, ny, nx) or (planes, ny, nx, 6).
+    """
+    return {
+        "thermal_stress": stress.astype(np.float32),
+        "thermal_von_mises": von_mises(stress).astype(np.float32),
+        "thermal_principal": largest_principal(stress).astype(np.float32),
+    }
 
 
 def write_slices(writer: ResultWriter, fields: Mapping[str, NDArray[Any]]) -> None:
@@ -186,7 +207,13 @@ def write_slices(writer: ResultWriter, fields: Mapping[str, NDArray[Any]]) -> No
             the units given there.
     """
     middle = len(fields["grain_id"]) // 2
-    units = {"grain_id": "dimensionless", "von_mises": "GPa", "heat_flux": "W/m^2"}
+    units = {
+        "grain_id": "dimensionless",
+        "von_mises": "GPa",
+        "heat_flux": "W/m^2",
+        "thermal_von_mises": "GPa",
+        "thermal_principal": "GPa",
+    }
     for name, unit in units.items():
         if name in fields:
             plane = fields[name][middle]

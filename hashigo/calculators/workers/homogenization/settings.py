@@ -30,6 +30,8 @@ class Settings:
         bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
         boundary: what a grain boundary does.
         representative: what is asked of the representative volume; None where it is not looked for.
+        thermal_stress: temperature at which a sample is free of stress (stress_free), and the one it is brought to
+            (temperature), K; None for no such problem.
     """
 
     grains: int = 50
@@ -44,6 +46,7 @@ class Settings:
     bound_tolerance: float = 1e-4
     boundary: BoundaryModel = field(default_factory=BoundaryModel)
     representative: Wanted | None = None
+    thermal_stress: Mapping[str, float] | None = None
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Settings:

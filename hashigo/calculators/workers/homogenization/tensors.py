@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 #: Cartesian index pairs in Voigt's order.
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 ROOT2 = float(np.sqrt(2.0))
+#: Matrices handled at once, number; bounds the memory.
+CHUNK = 100_000
 
 _WEIGHT = np.array([1.0, 1.0, 1.0, ROOT2, ROOT2, ROOT2])
 _ROWS = np.array([pair[0] for pair in PAIRS])
@@ -73,6 +75,48 @@ def von_mises(stress: Floats) -> Floats:
     xx, yy, zz, yz, xz, xy = np.moveaxis(np.asarray(stress, dtype=float), -1, 0)
     normal = (xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2
     return np.asarray(np.sqrt(0.5 * normal + 3.0 * (yz**2 + xz**2 + xy**2)))
+
+
+def largest_principal(stress: Floats) -> Floats:
+    """Largest principal stress.
+
+    Args:
+        stress: Voigt components, shape (..., 6), GPa.
+
+    Returns:
+        Positive in tension, shape (...), GPa.
+    """
+    stress = np.asarray(stress, dtype=float)
+    flat = stress.reshape(-1, 6)
+    out = np.empty(len(flat))
+    for start in range(0, len(flat), CHUNK):
+        piece = slice(start, start + CHUNK)
+        out[piece] = np.linalg.eigvalsh(symmetric_matrix(flat[piece]))[:, -1]
+    return out.reshape(stress.shape[:-1])
+
+
+def matrix_to_mandel(matrix: Floats) -> Floats:
+    """Symmetric second-rank tensors, such as strains, as Mandel vectors.
+
+    Args:
+        matrix: shape (..., 3, 3), any unit.
+
+    Returns:
+        Shape (..., 6), the unit of `matrix`.
+    """
+    return np.asarray(np.asarray(matrix, dtype=float)[..., _ROWS, _COLUMNS] * _WEIGHT)
+
+
+def mandel_to_matrix(vector: Floats) -> Floats:
+    """Mandel vectors as symmetric second-rank tensors.
+
+    Args:
+        vector: shape (..., 6), any unit.
+
+    Returns:
+        Shape (..., 3, 3), the unit of `vector`.
+    """
+    return symmetric_matrix(np.asarray(vector, dtype=float) / _WEIGHT)
 
 
 def symmetric_matrix(components: Floats) -> Floats:
