@@ -24,6 +24,13 @@ def microstructure(results: Results) -> Iterator[tuple[str, str, str]]:
     if intercepts:
         text += f"; mean linear intercept {sum(intercepts) / len(intercepts):.3f} of the diameter"
     yield "mesoscale", "grains", text
+    cosines = note.get("mean_square_cosines")
+    if cosines:
+        rows = "; ".join(
+            f"{a} " + ", ".join(f"{value:.3f}" for value in row)
+            for a, row in zip("xyz", cosines, strict=True)
+        )
+        yield "mesoscale", "mean cos² of sample axes with the crystal's x, y, z", rows
     reached = {"size_spread": note["diameter"]["log_normal"]["spread"]}
     reached.update({f"fraction of {name}": share for name, share in note["fraction"].items()})
     for name, asked in note["asked"].items():

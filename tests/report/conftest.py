@@ -197,7 +197,7 @@ def write_mesoscale(path):
                 "grains": 60, "realisations": 3, "asked": {"size_spread": 0.35, "fraction of pore": 0.1},
                 "diameter": {"log_normal": {"median": 0.94, "spread": 0.34}}, "neighbours": {"mean": 13.5},
                 "voxels": {"mean": 600.0, "smallest": 20}, "fraction": {"crystal": 0.899, "pore": 0.101},
-                "mean_intercept": {"x": 0.68, "y": 0.7, "z": None},
+                "mean_intercept": {"x": 0.68, "y": 0.7, "z": None}, "mean_square_cosines": [[0.5, 0.25, 0.25]] * 3,
             },
         )  # fmt: skip
         for name, values in (("grains", [8, 16, 32]), ("realisations", [20, 10, 5])):

@@ -13,6 +13,9 @@ def test_what_was_asked_for_stands_beside_what_was_reached(results):
         "the diameter"
     )
     assert rows["spread of the logarithm of diameters"] == "0.34, asked for 0.35"
+    assert rows["mean cos² of sample axes with the crystal's x, y, z"].startswith(
+        "x 0.500, 0.250, 0.250; y 0.500"
+    )
     assert rows["fraction of pore"] == "0.101, asked for 0.1"
     assert rows["representative volume"] == (
         "not converged within its budget: 32 grains, 5 realisations, for 1 % of the stiffness; error 0.45 %, drift "

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from hashigo.calculators.workers.homogenization.given import read_given
 from hashigo.calculators.workers.homogenization.microstructure import voronoi_polycrystal
+from hashigo.calculators.workers.homogenization.recipe import Recipe
+from hashigo.calculators.workers.job import SerialComm
 from hashigo.errors import InputError
 from hashigo.study import study_from
 from hashigo.workflows.mesoscale import STAGE, MesoscaleWorkChain
 from hashigo.workflows.sample import read_sample
 
 VORONOI = voronoi_polycrystal(9, 12, 2)
+
+
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to.md"
+
+
+def examples():
+    """Studies of the documentation that make a microstructure."""
+    blocks = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), flags=re.S)
+    studies = [study_from(yaml.safe_load(block)) for block in blocks if "microstructure:" in block]
+    return [study for study in studies if study.mesoscale.microstructure.kind != "file"]
+
+
+@pytest.mark.parametrize("study", examples(), ids=lambda study: study.mesoscale.microstructure.kind)
+def test_microstructures_of_the_documentation_are_made(study):
+    recipe = Recipe.read(STAGE.parameters(study.model_dump(mode="json")))
+    sample = recipe.make(0, slice(None), SerialComm())
+    assert sample.grain_id.shape == recipe.shape
+    asked = recipe.asked
+    if "fraction of pore" in asked:
+        assert sample.fractions[sample.material == 1].sum() == pytest.approx(0.1, rel=0.02)
+    if study.mesoscale.texture.kind == "fibre":
+        tilt = np.degrees(np.arccos(sample.rotations[:, 2].sum(axis=1) / np.sqrt(3)))
+        assert np.sqrt(np.mean(tilt**2)) == pytest.approx(5 * np.sqrt(2), rel=0.25)
 
 
 def read(folder, **mesoscale):

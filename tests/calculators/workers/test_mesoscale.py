@@ -473,6 +473,29 @@ def test_fields_slices_and_bounds(inputs, tmp_path):
         )
 
 
+def test_a_laminate_with_glass_conducts_as_layers_in_series_and_side_by_side(inputs, tmp_path):
+    layers = {"kind": "laminate", "layers": [["crystal", 0.75], ["glass", 0.25]], "axis": "y"}
+    glass = {"glass": {"young": 70.0, "poisson": 0.2, "conductivity": 1.1}}
+    parameters = {"voxels": [3, 8, 2], "microstructure": layers, "materials": glass, "grain_sizes": [1e9]}
+    with run(inputs, tmp_path / "m.vtkhdf", **parameters) as reader:
+        kappa = reader.quantity("effective_thermal_conductivity").value[0]
+        note = reader.note("grains")
+    crystal = crystal_conductivity(mode_arrays())[1]
+    along, across = 0.75 * crystal + 0.25 * 1.1, 1 / (0.75 / crystal + 0.25 / 1.1)
+    # Phonons still meet the layers' faces: a relative 1e-5 at a size of a metre.
+    assert kappa == pytest.approx(np.diag([along, across, along]), rel=2e-5, abs=1e-8)
+    assert note["fraction"] == pytest.approx({"crystal": 0.75, "glass": 0.25})
+    assert note["asked"] == {"fraction of crystal": 0.75, "fraction of glass": 0.25}
+
+
+def test_a_plane_of_voxels_is_a_columnar_sample(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf", voxels=[14, 16, 1], realisations=1) as reader:
+        stiffness = reader.quantity("effective_stiffness").value[0]
+        assert reader.array("slice/grain_id").shape == (16, 14)
+        assert reader.note("gate")["passed"]
+    assert np.linalg.eigvalsh(stiffness).min() > 0
+
+
 def test_a_representative_volume_of_either_property(inputs, tmp_path):
     for wanted, columns in (("conductivity", 1), ("stiffness", 2)):
         search = {
