@@ -60,9 +60,9 @@ def part(arguments: argparse.Namespace) -> None:
     from hashigo.calculators.workers.job import world
 
     comm, n = world(), arguments.voxels
-    slabs = Slabs((n, n, n), comm, arguments.threads)
+    slabs = Slabs((n, n, n), comm, arguments.threads, arguments.precision)
     kind, phase, table = problem(arguments.part, n)
-    medium = kind(slabs, phase[slabs.planes], table, [], precision=arguments.precision)
+    medium = kind(slabs, phase[slabs.planes], table, [])
     del phase
     medium.effective(0.5)
     before = peak(reset=True)

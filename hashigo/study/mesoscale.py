@@ -158,7 +158,7 @@ class Mesoscale(Section):
     """A periodic polycrystal and its effective properties."""
 
     grains: Count = Field(50, description="Number of grains.")
-    voxels: Voxels = Field(32, description="Voxels along each edge, or along x, y, z: [64, 64, 1].")
+    voxels: Voxels = Field(33, description="Voxels along each edge, or along x, y, z: [64, 64, 1].")
     microstructure: Microstructure = Field(
         default_factory=Microstructure, description="How grains, pores, inclusions and layers are arranged."
     )
@@ -183,6 +183,11 @@ class Mesoscale(Section):
         "property: conductivity}; left out by default.",
     )
     tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
+    precision: Literal["double", "single"] = Field(
+        "double",
+        description="Precision of the solver's fields; single takes 0.56 of the memory, and its residual is checked in "
+        "double precision (a tolerance of 1e-4 suits it).",
+    )
     boundary: Annotated[
         Annotated[Literal["modes"], Tag(WORD)] | Annotated[Boundary, Tag(SECTION)],
         Discriminator(lambda value: WORD if isinstance(value, str) else SECTION),

@@ -48,7 +48,7 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
             {"potential": {"model": "mace", "cutoff": 5}},
             "potential: 'cutoff' is for model polynomial; settings of model 'mace' stand in 'settings'",
         ),
-        ({"mesoscale": {"grains": 5000}}, r"mesoscale: 32\^3 voxels are too few for 5000 grains"),
+        ({"mesoscale": {"grains": 5000}}, r"mesoscale: 33\^3 voxels are too few for 5000 grains"),
         ({"mesoscale": {"grain_sizes": ["1 um", "many"]}}, r"mesoscale\.grain_sizes\.1: 'many' is no number"),
         ({"mesoscale": {"temperatures": [310]}}, "mesoscale.temperatures has 310 K"),
         ({"conductivity": {"meshes": [9, 7]}}, "conductivity: meshes must rise"),

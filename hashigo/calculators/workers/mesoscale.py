@@ -71,7 +71,7 @@ def run(job: Job) -> None:
     if not recipe.varies:
         settings = replace(settings, realisations=1)
     crystal, conduction, cooling = _read_inputs(job, settings)
-    slabs = Slabs(recipe.shape, job.comm, job.threads)
+    slabs = Slabs(recipe.shape, job.comm, job.threads, settings.precision)
     samples = [
         recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)
     ]

@@ -622,6 +622,17 @@ def test_stiffness_alone(inputs, tmp_path):
         assert "heat_flux" not in file["VTKHDF/CellData"]
 
 
+def test_single_precision_gives_the_same_within_its_tolerance(inputs, tmp_path):
+    found = []
+    for precision in ("double", "single"):
+        reader = run(inputs, tmp_path / f"{precision}.h5", precision=precision, tolerance=1e-4)
+        found.append(
+            [reader.quantity(f"effective_{name}").value for name in ("stiffness", "thermal_conductivity")]
+        )
+    for double, single in zip(*found, strict=True):
+        assert 0 < np.abs(single - double).max() < 1e-6 * np.abs(double).max()
+
+
 def test_equal_seeds_give_equal_files(inputs, tmp_path):
     paths = [tmp_path / f"{name}.vtkhdf" for name in "abc"]
     for path, seed in zip(paths, (1, 1, 2), strict=True):

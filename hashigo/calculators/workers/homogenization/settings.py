@@ -27,6 +27,7 @@ class Settings:
         realisations: number of random polycrystals.
         seed: seed of the random numbers.
         tolerance: relative residual of the solver, dimensionless.
+        precision: of the solver's fields, double or single.
         bound_tolerance: how far an effective tensor may be outside the bounds of its sample, dimensionless.
         boundary: what a grain boundary does.
         representative: what is asked of the representative volume; None where it is not looked for.
@@ -35,7 +36,7 @@ class Settings:
     """
 
     grains: int = 50
-    voxels: int | tuple[int, int, int] = 32
+    voxels: int | tuple[int, int, int] = 33
     microstructure: Mapping[str, Any] = field(default_factory=dict)
     materials: Mapping[str, Any] = field(default_factory=dict)
     texture: Mapping[str, Any] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Settings:
     realisations: int = 3
     seed: int = 0
     tolerance: float = 1e-6
+    precision: str = "double"
     bound_tolerance: float = 1e-4
     boundary: BoundaryModel = field(default_factory=BoundaryModel)
     representative: Wanted | None = None
@@ -72,6 +74,7 @@ class Settings:
             "voxels": (self.voxels, math.prod(grid_shape(self.voxels)) >= 2),
             "realisations": (self.realisations, self.realisations >= 1),
             "seed": (self.seed, self.seed >= 0),
+            "precision": (self.precision, self.precision in ("double", "single")),
             "tolerance": (self.tolerance, 0 < self.tolerance < 1),
             "bound_tolerance": (self.bound_tolerance, self.bound_tolerance >= 0),
             "grain_sizes": (self.grain_sizes, all(size > 0 for size in self.grain_sizes)),

@@ -39,15 +39,19 @@ class Slabs:
         shape: number of voxels along z, y, x.
         comm: communicator of all ranks (mpi4py's, or one with `rank` 0 and `size` 1).
         threads: number of threads of this rank.
+        precision: of fields on it, float64 or float32.
 
     Raises:
         InputError: when there are more ranks than planes.
     """
 
-    def __init__(self, shape: tuple[int, int, int], comm: Any, threads: int = 1) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], comm: Any, threads: int = 1, precision: Any = np.float64
+    ) -> None:
         self.shape = shape
         self.comm = comm
         self.threads = threads
+        self.precision = np.dtype(precision)
         most = min(shape[0], shape[1])
         if comm.size > most:
             raise InputError(

@@ -95,13 +95,13 @@ class Medium:
     """Linear balance on one microstructure with one tensor for each phase.
 
     Args:
-        slabs: the grid and its ranks.
+        slabs: the grid, its ranks, and the precision of the fields: in single, the residual is computed anew in double
+            at the end.
         phase: phase of each voxel of this rank, shape (planes, ny, nx), indices.
         table: tensor of each phase in sample axes, Mandel if a stiffness, shape (n_phases, m, m), GPa or W/(m K); zero
             for a void, infinite for a rigid or perfectly conducting one.
         names: of the phases, for errors.
         scheme: "rotated" or "hexahedra"; None takes hexahedra where there are voids or rigid phases.
-        precision: of the fields, float64 or float32; the residual is computed anew in double precision at the end.
 
     Raises:
         InputError: when a tensor is not positive definite, named.
@@ -119,7 +119,6 @@ class Medium:
         names: Sequence[str] = (),
         *,
         scheme: str | None = None,
-        precision: Any = np.float64,
     ) -> None:
         self.slabs = slabs
         self.phase = np.ascontiguousarray(phase, dtype=np.int32)
@@ -129,7 +128,7 @@ class Medium:
         void = ~table.any(axis=(1, 2))
         solid = table[~(rigid | void)]
         self.scheme = scheme or ("hexahedra" if rigid.any() or void.any() else "rotated")
-        self.precision = np.dtype(precision)
+        self.precision = slabs.precision
         self.scale, self.ratio = self._reference(solid)
         table[rigid] = self._stiffest(RIGID * float(np.linalg.eigvalsh(solid).max()))
         self.table = table

@@ -42,8 +42,8 @@ def layers(axis, counts, across=(4, 3)):
     return np.broadcast_to(line.reshape(view), shape).astype(np.int32)
 
 
-def slabs_of(phase):
-    return Slabs(phase.shape, SerialComm())
+def slabs_of(phase, precision=np.float64):
+    return Slabs(phase.shape, SerialComm(), precision=precision)
 
 
 def test_isotropic_limit_needs_no_iteration():
@@ -159,7 +159,7 @@ def test_fields_in_single_precision_are_checked_in_double():
     sample = voronoi_polycrystal(12, 15, 2)
     table = rotate_stiffness(COPPER, sample.rotations)
     exact = ElasticMedium(slabs_of(sample.grain_id), sample.grain_id, table, []).effective(1e-8).tensor
-    single = ElasticMedium(slabs_of(sample.grain_id), sample.grain_id, table, [], precision=np.float32)
+    single = ElasticMedium(slabs_of(sample.grain_id, np.float32), sample.grain_id, table, [])
     found = single.effective(1e-4)
     assert np.abs(found.tensor - exact).max() < 1e-8 * exact.max()
     assert 1e-8 < max(found.residuals) < 2e-4
@@ -171,7 +171,7 @@ def test_fields_in_single_precision_are_checked_in_double():
     phase = ball(16)
     hard = np.array([cubic(3.0, 1.0, 1.0), 1e6 * cubic(3.0, 1.0, 1.0)])
     with pytest.raises(WorkerError, match="single precision"):
-        ElasticMedium(slabs_of(phase), phase, hard, [], precision=np.float32).effective(1e-6)
+        ElasticMedium(slabs_of(phase, np.float32), phase, hard, []).effective(1e-6)
 
 
 def test_loads_together_or_one_by_one_and_threads_give_the_same(monkeypatch):
@@ -197,7 +197,7 @@ def test_memory_is_what_is_told(kind, precision):
     """What numpy allocates during a solution of one load; no copy of a whole field is made."""
     phase = ball(40)
     base = cubic(3.0, 1.0, 1.0) if kind is ElasticMedium else np.eye(3)
-    medium = kind(slabs_of(phase), phase, np.array([base, 3.0 * base]), [], precision=precision)
+    medium = kind(slabs_of(phase, precision), phase, np.array([base, 3.0 * base]), [])
     load = np.eye(kind.loads)[0]
     medium.solve(load, 0.1)  # compiled code and tables
     tracemalloc.start()
