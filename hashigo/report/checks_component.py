@@ -34,6 +34,8 @@ def component(results: Results) -> Iterator[tuple[str, str, str]]:
         f"stored {heat['stored_J']:.4g} J is what came through faces and from sources, to {heat['imbalance']:.0e} of "
         f"the largest of them; {note['steps']} time steps, {note['rejected']} tried again",
     )
+    if note["no_steady_state"]:
+        yield "component", "no steady state", note["no_steady_state"]
     for name, error in note["errors"].items():
         words, unit = _WORDS[name]
         parts = [f"{error[key]:.2g} by {by}" for key, by in (("resolution", "cells"), ("time", "time steps"))

@@ -232,6 +232,7 @@ def _note(
         "coarse_cells": list(case.coarse.region.shape[::-1]),
         "steps": len(fine.history) - 1,
         "rejected": fine.rejected,
+        "no_steady_state": fine.absent,
         "heat": {
             "stored_J": stored,
             "faces_J": dict(fine.entered),

@@ -20,6 +20,7 @@ from hashigo.calculators.workers.component.stress import ElasticBody
 from hashigo.calculators.workers.homogenization.tensors import von_mises
 from hashigo.calculators.workers.job import PartialResult
 from hashigo.calculators.workers.saved import Saved
+from hashigo.errors import InputError, WorkerError
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +63,7 @@ class Outcome:
         stress: at centres, Voigt, shape (n_fields, n_cells, 6), GPa; None without.
         displacement: mean of a cell's corners, shape (n_fields, n_cells, 3), m; None without.
         rejected: number of steps that were tried again.
+        absent: why there is no steady state, where one could be.
     """
 
     history: Floats
@@ -74,6 +76,7 @@ class Outcome:
     stress: Floats | None
     displacement: Floats | None
     rejected: int
+    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,7 @@ def simulate(case: Case, run: Run) -> Outcome:
     """
     problem = HeatProblem(run.grid, run.materials, case.faces, case.source)
     last = case.breaks[-2] if len(case.breaks) > 1 else 0.0
-    steady = None
-    if problem.holds and case.steady is not False:
-        steady = steady_state(problem, np.full(run.grid.n_cells, case.initial), case.on(last, case.duration))
-        check_materials(run.materials, run.grid, steady, problem, " in its steady state")
+    steady, absent = _steady(case, run, problem, case.on(last, case.duration))
     state, fields, hottest = _in_time(case, run, problem, steady)
     history = np.array(state.history)
     fields += [] if steady is None else [steady]
@@ -139,7 +139,22 @@ def simulate(case: Case, run: Run) -> Outcome:
         stress,
         displacement,
         state.rejected,
+        absent,
     )
+
+
+def _steady(case: Case, run: Run, problem: HeatProblem, on: bool) -> tuple[Floats | None, str]:
+    """The steady state where one is wanted; where nobody asked, one out of reach is none, and the reason is told."""
+    if not problem.holds or case.steady is False:
+        return None, ""
+    try:
+        steady = steady_state(problem, np.full(run.grid.n_cells, case.initial), on)
+        check_materials(run.materials, run.grid, steady, " in its steady state")
+    except (InputError, WorkerError) as error:
+        if case.steady is None:
+            return None, error.message
+        raise
+    return steady, ""
 
 
 def _in_time(
@@ -163,7 +178,7 @@ def _in_time(
         state = stepper.advance(state, until, case.duration, case.on(state.time, until))
         now = highest(run.grid, problem, state.temperature, state.time)
         hottest = now if now.value > hottest.value else hottest
-        check_materials(run.materials, run.grid, state.temperature, problem, f" at {state.time:.6g} s")
+        check_materials(run.materials, run.grid, state.temperature, f" at {state.time:.6g} s")
         state.history.append(_row(problem, state, state.temperature, steady, probes, case.initial))
         if state.time in case.outputs:
             fields.append(state.temperature)
@@ -173,11 +188,15 @@ def _in_time(
         if why or steps % _KEPT == 0:
             _keep(run, state, fields, hottest)
         if why:
-            raise PartialResult(
-                f"the component is followed up to {state.time:.6g} of {case.duration:g} s: {why}",
-                fix="run the study again: it goes on from there",
-            )
+            _end_if_told(run, f"the component up to {state.time:.6g} of {case.duration:g} s")
     return state, fields, hottest
+
+
+def _end_if_told(run: Run, done: str) -> None:
+    if why := run.reason():
+        raise PartialResult(
+            f"{done} is computed and kept: {why}", fix="run the study again: it goes on from there"
+        )
 
 
 def _keep(run: Run, state: State, fields: list[Floats], hottest: Peak) -> None:
@@ -250,16 +269,13 @@ def highest(grid: Grid, problem: HeatProblem, temperature: Floats, time: float) 
     return found
 
 
-def check_materials(
-    materials: Mapping[int, Material], grid: Grid, temperature: Floats, problem: HeatProblem, when: str
-) -> None:
+def check_materials(materials: Mapping[int, Material], grid: Grid, temperature: Floats, when: str) -> None:
     """Refuse temperatures at which a material is not known.
 
     Args:
         materials: by number of region.
         grid: cells of the body.
         temperature: of the cells, shape (n_cells,), K.
-        problem: heat in it.
         when: for the message.
 
     Raises:
@@ -301,6 +317,7 @@ def _stresses(
     stresses, displacements, guess = [], [], None
     peaks: dict[str, Peak] = {}
     for index, (kelvin, time) in enumerate(zip(fields, times, strict=True)):
+        _end_if_told(run, f"the stress of the component at {index} of {len(times)} times")
         kept = run.saved.load(f"{run.name}-stress-{index}")
         if kept is None:
             found = body.solve(kelvin, problem.gradient(kelvin), guess)

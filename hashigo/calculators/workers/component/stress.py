@@ -31,6 +31,8 @@ _MOST_ITERATIONS = 50_000
 _CHUNK = 4096
 #: Forces that push a free body are refused above this share of all.
 _UNBALANCED = 1e-6
+#: Squared motion of what is held, relative to the largest, that counts as none.
+_AT_REST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ class ElasticBody:
         found = np.array(modes)
         if held.any():
             # Those that leave what is held where it is.
-            _, sizes, right = np.linalg.svd(found[:, held].T, full_matrices=True)
-            sizes = np.concatenate([sizes, np.zeros(6 - len(sizes))])
-            found = np.einsum("ij,j...->i...", right[sizes < 1e-9 * max(sizes.max(), 1.0)], found)
+            moved = found[:, held]
+            sizes, mixtures = np.linalg.eigh(moved @ moved.T)
+            found = np.einsum("ji,j...->i...", mixtures[:, sizes < _AT_REST * sizes.max()], found)
         free = found[:, self._moving] if len(found) else np.zeros((0, int(self._moving.sum())))
         return np.asarray(np.linalg.qr(free.T)[0].T) if len(free) else free
 

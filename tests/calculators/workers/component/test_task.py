@@ -15,7 +15,7 @@ import pytest
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers import component
 from hashigo.calculators.workers.component.case import Case, packed, unpacked
-from hashigo.calculators.workers.job import Job
+from hashigo.calculators.workers.job import Job, PartialResult
 from hashigo.errors import InputError
 from hashigo.study.component import Component
 
@@ -99,6 +99,24 @@ def test_a_member_is_followed_with_all_of_its_own_properties(tmp_path, ladder):
         stress = reader.quantity("component_principal_stress")
     ratios = stress.members[:, 0] / stress.value[0]
     assert ratios == pytest.approx([0.81, 1.0, 1.21], rel=1e-8)
+
+
+def test_a_steady_state_out_of_reach_is_left_out_unless_asked_for(tmp_path):
+    hot = {"faces": {"x-": {"flux": 3e6}, "x+": {"convection": {"coefficient": 100.0, "ambient": 300.0}}},
+           "duration": 0.1, "outputs": [0.1]}  # fmt: skip
+    with compute(tmp_path, {**BOX, **hot}) as reader:
+        assert "component_steady_temperature" not in reader.quantities()
+        assert not reader.has("history/distance")
+        assert "in its steady state" in reader.note("component")["no_steady_state"]
+    with pytest.raises(InputError, match="in its steady state"):
+        compute(tmp_path, {**BOX, **hot, "steady": True})
+
+
+def test_a_job_whose_time_is_over_says_how_far_it_came(tmp_path):
+    job = Job("component", BOX, {}, tmp_path / "result.h5", walltime=1e-3)
+    with pytest.raises(PartialResult, match="of 2 s is computed and kept: its walltime"):
+        component.run(job)
+    component.run(Job("component", BOX, {}, tmp_path / "result.h5"))
 
 
 def test_vtk_opens_the_fields_over_time(tmp_path):
