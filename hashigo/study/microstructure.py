@@ -68,6 +68,12 @@ class Microstructure(Section):
         description="File: check that it is periodic, assume it, or mirror it along the axes along which it is not.",
     )
 
+    pieces: Literal["check", "keep", "separate"] = Field(
+        "check",
+        description="File: check that each grain of the crystal hangs together, keep those that do not, or separate "
+        "their pieces into grains.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _names_of_phases(cls, data: Any) -> Any:
@@ -101,7 +107,7 @@ class Microstructure(Section):
             "laguerre": ("size_spread",),
             "inclusions": ("size_spread", "material", "fraction", "inclusions", "semi_axes"),
             "laminate": ("layers", "axis"),
-            "file": ("file", "orientations", "phases", "periodic"),
+            "file": ("file", "orientations", "phases", "periodic", "pieces"),
         }.get(self.kind, ())
         fields = type(self).model_fields
         changed = [

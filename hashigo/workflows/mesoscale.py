@@ -18,7 +18,7 @@ _NAMES = {
 
 
 #: Keys that name files, or tell how they are read.
-_READ = ("file", "orientations", "phases", "periodic")
+_READ = ("file", "orientations", "phases", "periodic", "pieces")
 
 
 def most_planes(voxels: Any) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hashigo.calculators.microstructures import read_microstructure
 from hashigo.calculators.microstructures.orientations import read_orientations
-from hashigo.calculators.microstructures.sample import settle
+from hashigo.calculators.microstructures.sample import Reading, settle
 from hashigo.calculators.workers.homogenization.given import write_given
 from hashigo.errors import InputError
 from hashigo.study.model import Study
@@ -50,7 +50,8 @@ def _grid(study: Study, content: dict[str, Any]) -> tuple[dict[str, Any] | None,
     path = study.path(section.file)
     orientations = None if section.orientations is None else study.path(section.orientations)
     imported = read_microstructure(path, orientations)
-    sample = settle(imported, section.periodic, section.phases, list(study.mesoscale.materials))
+    reading = Reading(section.periodic, section.pieces, section.phases, list(study.mesoscale.materials))
+    sample = settle(imported, reading)
     content["voxels"] = [int(number) for number in sample.grain_id.shape[::-1]]
     content["grains"] = len(sample.numbers)
     if sample.quaternions is not None or study.mesoscale.texture.kind == "list":

@@ -57,10 +57,11 @@ def _read(name: str, file: h5py.File) -> Imported:
     ids = whole_numbers(name, _array(name, cell, "FeatureIds").reshape(shape))
     quaternions, phases = None, None
     for group in groups:
-        if group == cell or quaternions is not None:
+        if group == cell:
             continue
-        quaternions = _orientations(name, group)
-        if quaternions is not None and "Phases" in group:
+        if quaternions is None:
+            quaternions = _orientations(name, group)
+        if phases is None and "Phases" in group:
             phases = [str(int(value)) for value in _array(name, group, "Phases").ravel()]
     return Imported(name, ids, quaternions, phases)
 

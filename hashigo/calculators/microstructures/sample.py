@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hashigo.calculators.microstructures.pieces import label_pieces, without_crumbs
 from hashigo.calculators.workers.homogenization.materials import CRYSTAL
 from hashigo.errors import InputError
 
@@ -126,27 +128,65 @@ def whole_numbers(name: str, values: NDArray[np.generic]) -> NDArray[np.int64]:
     return np.asarray(values, dtype=np.int64)
 
 
-def settle(imported: Imported, periodic: str, phases: Mapping[str, str], materials: Sequence[str]) -> Sample:
+@dataclass(frozen=True)
+class Reading:
+    """How a file is to be read.
+
+    Attributes:
+        periodic: "check", "assume" or "mirror".
+        pieces: "check" that a grain of the crystal hangs together, "keep" it as it is, or "separate" its pieces.
+        phases: material by the file's name of a phase, or grey level.
+        materials: names of the study's materials beside the crystal.
+    """
+
+    periodic: str = "check"
+    pieces: str = "check"
+    phases: Mapping[str, str] = field(default_factory=dict)
+    materials: Sequence[str] = ()
+
+
+def settle(imported: Imported, reading: Reading) -> Sample:
     """Number grains without gaps, find their material and orientation, and make sure that the sample is periodic.
 
     Args:
         imported: what the file holds.
-        periodic: "check", "assume" or "mirror".
-        phases: material by the file's name of a phase, or grey level.
-        materials: names of the study's materials beside the crystal.
+        reading: how it is to be read.
 
     Raises:
         InputError: names the grain, phase or axis at fault.
     """
-    ids, mirrored = _made_periodic(imported, periodic)
-    numbers, grain_id = np.unique(ids, return_inverse=True)
-    names = _phase_names(imported, numbers)
-    material = np.array([_material(imported, name, phases, materials) for name in names], dtype=np.int32)
+    known = np.unique(imported.ids)
+    material = np.array([_material(imported, name, reading) for name in _phase_names(imported, known)])
+    ids, mirrored = _made_periodic(imported, reading.periodic)
+    piece, numbers = _in_pieces(
+        imported, ids, mirrored, reading.pieces, dict(zip(known, material, strict=True))
+    )
+    material = material[np.searchsorted(known, numbers)].astype(np.int32)
     quaternions = None
     if imported.quaternions is not None:
         quaternions = _orientations(imported, numbers, material)
-    found = grain_id.reshape(ids.shape).astype(np.int32)
-    return Sample(found, material, quaternions, numbers, mirrored)
+    return Sample(piece.astype(np.int32), material, quaternions, numbers, mirrored)
+
+
+def _in_pieces(
+    imported: Imported, ids: NDArray[np.int64], mirrored: str, pieces: str, material: Mapping[Any, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Grain of each voxel without gaps, and number in the file of each grain."""
+    numbers, grain = np.unique(ids, return_inverse=True)
+    whole = grain.reshape(ids.shape), numbers
+    if pieces == "keep":
+        return whole
+    piece, own = without_crumbs(*label_pieces(ids))
+    if mirrored or pieces == "separate":
+        return piece, own  # a grain that does not reach the face is in two pieces once it is mirrored
+    found, count = np.unique(own, return_counts=True)
+    torn = [(number, n) for number, n in zip(found, count, strict=True) if n > 1 and material[number] == 0]
+    if torn:
+        raise InputError(
+            f"grain {torn[0][0]} of {imported.name} is in {torn[0][1]} pieces",
+            fix="set mesoscale.microstructure.pieces to separate, which makes each a grain of its own, or to keep",
+        )
+    return whole
 
 
 def _phase_names(imported: Imported, numbers: NDArray[np.int64]) -> list[str]:
@@ -163,9 +203,9 @@ def _phase_names(imported: Imported, numbers: NDArray[np.int64]) -> list[str]:
     return [str(imported.phases[number]) for number in numbers]
 
 
-def _material(imported: Imported, phase: str, phases: Mapping[str, str], materials: Sequence[str]) -> int:
+def _material(imported: Imported, phase: str, reading: Reading) -> int:
     """Index of the material of a phase."""
-    known = (CRYSTAL, *materials)
+    known, phases = (CRYSTAL, *reading.materials), reading.phases
     if phase in phases:
         return known.index(phases[phase])
     if imported.phases is None and not (imported.levels and phases):

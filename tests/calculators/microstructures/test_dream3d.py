@@ -44,10 +44,11 @@ def test_features_with_their_orientations(tmp_path, write, by):
 @pytest.mark.parametrize("write", WRITERS)
 def test_features_without_orientations(tmp_path, write):
     ids = grain_ids()
-    write(tmp_path / "a.dream3d", ids, {"NumCells": np.arange(6.0)})
+    write(tmp_path / "a.dream3d", ids, {"NumCells": np.arange(6.0), "Phases": PHASES})
     found = read_dream3d(tmp_path / "a.dream3d")
     assert np.array_equal(found.ids, ids)
     assert found.quaternions is None
+    assert found.phases == ["0", "1", "1", "2", "1", "1"]
 
 
 def test_cells_that_were_not_grouped_are_by_orientation(tmp_path):

@@ -721,11 +721,12 @@ def start(folder, inputs, launcher, name, **parameters):
 
 @pytest.mark.parametrize("boundary", ["modes", KAPITZA])
 def test_two_ranks_give_what_one_gives(inputs, tmp_path, require_program, boundary):
-    """On nine planes, so that the slabs are uneven."""
+    """On nine planes, so that the slabs are uneven; cells of Laguerre."""
     require_program("mpirun", "openmpi-bin")
     launcher = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
+    cells = {"kind": "laguerre", "size_spread": 0.2}
     for name, prefix in (("one", []), ("two", launcher)):
-        done = start(tmp_path, inputs, prefix, name, boundary=boundary)
+        done = start(tmp_path, inputs, prefix, name, boundary=boundary, microstructure=cells)
         assert done.returncode == 0, done.stderr
     with h5py.File(tmp_path / "one.vtkhdf") as one, h5py.File(tmp_path / "two.vtkhdf") as two:
         names: list[str] = []
