@@ -46,7 +46,12 @@ EMBEDS = {
     "learning": ("reference", "potential"),
 }
 #: Stage that an input of the whole ladder belongs to, also when the run ended before that stage began.
-ROOT_INPUTS = {"structure": "structure", "frames": "reference", "microstructure": "mesoscale"}
+ROOT_INPUTS = {
+    "structure": "structure",
+    "frames": "reference",
+    "microstructure": "mesoscale",
+    "body": "component",
+}
 REASONS = {
     "closed": "Closed by the study: described by metadata only.",
     "restricted": "Restricted by the study: described by metadata only; ask the authors.",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hashigo.errors import InputError
 
-#: Most voxels: what a job's parameters can hold.
-MOST_VOXELS = 2_000_000
+#: Most voxels: far more than a component may have cells.
+MOST_VOXELS = 50_000_000
 
 
 def read_voxels(path: Path) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ class MultiscaleWorkChain(WorkChain):
             required=False,
             help="Grains and orientations read from files.",
         )
+        spec.input("body", valid_type=SinglefileData, required=False, help="Voxels of the component.")
         spec.output_namespace(
             "stages", valid_type=Data, dynamic=True, help="Result of each stage by its name."
         )

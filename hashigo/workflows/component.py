@@ -30,6 +30,7 @@ STAGE = Stage(
     title="Component",
     process="hashigo.component",
     files={"handover": "handover", "mesoscale": "mesoscale"},
+    given=("body",),
     parameters=_parameters,
     task="component",
     needs=_needs,

@@ -60,6 +60,8 @@ def start_inputs(prepared: Prepared) -> dict[str, Any]:
         inputs["frames"] = FramesData(prepared.frames)
     if prepared.microstructure is not None:
         inputs["microstructure"] = orm.SinglefileData(prepared.microstructure)
+    if prepared.body is not None:
+        inputs["body"] = orm.SinglefileData(prepared.body)
     return inputs
 
 

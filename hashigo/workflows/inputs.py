@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from hashigo.calculators.engines import get_engine
@@ -18,7 +19,6 @@ from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.born import read_born, with_charges
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
-from hashigo.calculators.workers.component.case import packed
 from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
 from hashigo.calculators.workers.dynamics.lammps_files import check_cell
 from hashigo.calculators.workers.evaluation import overlap
@@ -53,6 +53,7 @@ class Prepared:
         structure: as in the user's file.
         frames: file of reference frames, or None when an engine computes them.
         microstructure: what the mesoscale takes from files, or None.
+        body: voxels of the component, or None.
         scratch: folder of files that were converted; it is deleted with this object.
     """
 
@@ -61,6 +62,7 @@ class Prepared:
     structure: Atoms
     frames: Path | None
     microstructure: Path | None = None
+    body: Path | None = None
     scratch: Any = field(default=None, repr=False, compare=False)
 
 
@@ -82,8 +84,6 @@ def prepare(study: Study) -> Prepared:
         raise InputError(f"in {study.structure.file} {problem}", fix="mend the structure")
     content = resolve(study.model_dump(mode="json"), standard)
     _check_sizes(content, len(standard))
-    if study.component is not None and study.component.mask is not None:
-        content["component"]["voxels"] = packed(read_voxels(study.path(study.component.mask)))
     if study.green_kubo is not None:
         _check_green_kubo(study, standard, site.codes)
     elements = sorted(set(standard.get_chemical_symbols()))
@@ -120,7 +120,9 @@ def prepare(study: Study) -> Prepared:
         if wants_polar(content["reference"], set(elements)):
             require_response(site.codes, site.id)
     microstructure = read_sample(study, content, Path(scratch.name))
-    return Prepared(study, content, structure, frames, microstructure, scratch)
+    return Prepared(
+        study, content, structure, frames, microstructure, _body(study, Path(scratch.name)), scratch
+    )
 
 
 def as_written(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,10 +132,7 @@ def as_written(content: Mapping[str, Any]) -> dict[str, Any]:
         content: of `Prepared`.
     """
     reference = {key: value for key, value in content["reference"].items() if key != "charges"}
-    written = {**content, "reference": reference}
-    if written.get("component"):
-        written["component"] = {key: value for key, value in written["component"].items() if key != "voxels"}
-    return written
+    return {**content, "reference": reference}
 
 
 def _check_sizes(content: Any, n_atoms: int, path: str = "") -> None:
@@ -168,6 +167,14 @@ def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:
     frames = folder / "frames.h5"
     write_frames(frames, source.frames, source.header)
     return frames
+
+
+def _body(study: Study, folder: Path) -> Path | None:
+    """Voxels of the component, where the study names a file of them; equal voxels give equal files."""
+    if study.component is None or study.component.mask is None:
+        return None
+    np.save(folder / "body.npy", read_voxels(study.path(study.component.mask)))
+    return folder / "body.npy"
 
 
 def _charges(study: Study, structure: Atoms) -> dict[str, Any] | None:

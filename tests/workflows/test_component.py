@@ -1,4 +1,4 @@
-"""The stage takes table and polycrystal, and a mask of the study goes with its parameters."""
+"""The stage takes table and polycrystal; a mask is an input of its own, as closed as the stage."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from aiida.engine import run_get_node
 
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.results import ResultWriter
-from hashigo.calculators.workers.component.case import unpacked
 from hashigo.study import study_from
 from hashigo.workflows.component import STAGE, ComponentWorkChain
+from hashigo.workflows.engine import start_inputs
 from hashigo.workflows.inputs import as_written, prepare
 
 BODY = {
@@ -45,14 +45,18 @@ def test_the_stage_computes_in_one_job(files):
         assert reader.quantity("component_steady_temperature").value[0] == pytest.approx(400.0)
 
 
-def test_a_mask_goes_with_the_parameters_and_not_into_the_study(tmp_path, tersoff_study):
+def test_a_mask_is_an_input_of_its_own_and_not_in_the_study(aiida_profile, tmp_path, tersoff_study):
     region = np.ones((2, 2, 2), dtype=np.int32)
     np.save(tmp_path / "part.npy", region)
     body = {**BODY, "size": None, "cells": [2, 2, 2], "mask": "part.npy", "voxel": "1 mm"}
     study = study_from({**tersoff_study, "component": body})
     study._folder = tmp_path
     prepared = prepare(study)
-    assert np.array_equal(unpacked(prepared.content["component"]["voxels"]), region)
+    inputs = start_inputs(prepared)
+    with inputs["body"].open(mode="rb") as file:
+        assert np.array_equal(np.load(file), region)
+    assert STAGE.given == ("body",)
+    assert prepared.content["component"]["mask"] == "part.npy"
     assert study_from(as_written(prepared.content)).component.mask == "part.npy"
     assert STAGE.needs(prepared.content) == "1 s of heat conduction in a mask of voxels"
 

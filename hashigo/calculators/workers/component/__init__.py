@@ -19,7 +19,10 @@ TASK_VERSION = 1
 
 
 def run(job: Job) -> None:
-    """Follow a component; takes the inputs "handover" and "mesoscale" for what is not given by hand.
+    """Follow a component.
+
+    It takes the inputs "handover" and "mesoscale" for what is not given by hand, and "body", voxels as a NumPy file,
+    for one that is no box.
 
     Raises:
         InputError: when parameters, inputs or the temperatures that it gets to do not fit.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +28,6 @@ DEFAULTS: dict[str, Any] = {
     "size": None,
     "cells": [16, 16, 16],
     "mask": None,
-    "voxels": None,
     "voxel": None,
     "refine": 2,
     "initial_temperature": 300.0,
@@ -113,11 +110,12 @@ class Case:
         return not self.pulses or any(first <= middle < last for first, last in self.pulses)
 
     @classmethod
-    def read(cls, parameters: Mapping[str, Any]) -> Case:
+    def read(cls, parameters: Mapping[str, Any], voxels: NDArray[Any] | None = None) -> Case:
         """Take a case from the parameters of a job.
 
         Args:
             parameters: any of `DEFAULTS`.
+            voxels: region of each voxel of a mask, 0 outside, shape (nz, ny, nx), dimensionless; None for a box.
 
         Raises:
             InputError: names the parameter and what to do.
@@ -128,7 +126,7 @@ class Case:
         given = {**DEFAULTS, **parameters}
         if given["duration"] <= 0:
             raise InputError(f"component.duration is {given['duration']} s; it must be positive")
-        grid, coarse = _grids(given)
+        grid, coarse = _grids(given, voxels)
         check_connected(coarse)
         regions = {int(number): region for number, region in given["regions"].items()}
         present = set(np.unique(grid.regions).tolist())
@@ -185,7 +183,7 @@ def _source(given: Mapping[str, Any], region: Mapping[str, Any]) -> float:
     return float(given["source"] if own is None else own)
 
 
-def _grids(given: Mapping[str, Any]) -> tuple[Grid, Grid]:
+def _grids(given: Mapping[str, Any], region: NDArray[Any] | None) -> tuple[Grid, Grid]:
     """The body in the cells wanted, and in half as many along each edge."""
     if given["size"] is not None:
         size = np.array(given["size"], dtype=float) * _MM
@@ -194,28 +192,11 @@ def _grids(given: Mapping[str, Any]) -> tuple[Grid, Grid]:
             raise InputError(f"component.cells are {list(cells)}; each must be even or 1")
         half = tuple(max(1, count // 2) for count in cells)
         return Grid.box(size, cells), Grid.box(size, half)  # type: ignore[arg-type]
-    if given["voxels"] is None:
+    if region is None:
         raise InputError("the component has no size", fix="give component.size, or component.mask")
-    region = unpacked(given["voxels"])
     voxels = Grid(region.astype(np.int64), np.full(3, float(given["voxel"]) * _MM))
     factor = int(given["refine"])
     return voxels.refined(factor), voxels.refined(factor // 2)
-
-
-def packed(region: NDArray[np.uint8]) -> dict[str, Any]:
-    """Voxels as plain values, for the parameters of a job.
-
-    Args:
-        region: number of each, shape (nz, ny, nx), dimensionless.
-    """
-    data = base64.b64encode(zlib.compress(np.ascontiguousarray(region).tobytes(), 9)).decode()
-    return {"shape": list(region.shape), "data": data}
-
-
-def unpacked(voxels: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """Voxels of what `packed` gave, shape (nz, ny, nx), dimensionless."""
-    data = zlib.decompress(base64.b64decode(voxels["data"]))
-    return np.frombuffer(data, dtype=np.uint8).reshape(voxels["shape"])
 
 
 def _probes(given: Any, grid: Grid) -> Floats:

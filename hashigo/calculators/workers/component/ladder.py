@@ -62,6 +62,15 @@ class Variant:
     member: int | None = None
     shifted: tuple[str, str] | None = None
 
+    @property
+    def words(self) -> str:
+        """Which it is, for messages."""
+        if self.member is not None:
+            return f"committee member {self.member + 1}"
+        if self.shifted is not None:
+            return f"{self.shifted[0].replace('_', ' ')} raised by its uncertainty of {self.shifted[1]}"
+        return "mean"
+
 
 MEAN = Variant("mean")
 

@@ -41,6 +41,8 @@ NAMES = {
 #: Error of the finer of two resolutions of second order, relative to their difference. A peak of stress is taken to
 #: be of no order: at a clamped edge it has no limit at all.
 SECOND_ORDER = 1 / 3
+#: Of a quantity that some of the runs do not have, as where a member does not settle.
+INCOMPLETE = "uncertainty not known: not reached with every member or error"
 _MM = 1e3
 #: Stress is told in MPa.
 _MPA = 1e3
@@ -135,6 +137,7 @@ def write(path: Path, case: Case, properties: Mapping[str, Property], found: Fou
             if name not in found.coarse or name not in found.coarser:
                 continue
             parts, members = errors(found, name)
+            complete = bool(np.isfinite(list(parts.values())).all())
             parts = {key: part for key, part in parts.items() if np.isfinite(part)}
             allowed = case.tolerance * scale(found, name)
             own = max(parts.get("resolution", 0.0), parts.get("time", 0.0))
@@ -147,11 +150,11 @@ def write(path: Path, case: Case, properties: Mapping[str, Property], found: Fou
             writer.quantity(
                 NAMES[name],
                 value,
-                components=parts if known else {},
+                components=parts if known and complete else {},
                 members=members if members is not None and np.isfinite(members).all() else None,
                 calibrated=_calibrated(properties),
                 converged=own <= allowed and all(one.converged is not False for one in properties.values()),
-                marks=_marks(properties, case, name),
+                marks=(*_marks(properties, case, name), *(() if complete else (INCOMPLETE,))),
             )
         _write_history(writer, case, found.fine)
         _write_fields(writer, case, found.fine)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashigo.calculators.workers.component import TASK_VERSION
 from hashigo.calculators.workers.component.case import COARSER, STEP, Case
@@ -27,6 +29,7 @@ from hashigo.calculators.workers.component.simulate import Outcome, Run, simulat
 from hashigo.calculators.workers.job import Job
 from hashigo.calculators.workers.saved import Saved, inputs_hash
 from hashigo.calculators.workers.stopping import Stop
+from hashigo.errors import InputError
 
 #: Cost of the wanted run, in the unit of one in half as many cells along each edge.
 _FINE = 8.0
@@ -99,7 +102,13 @@ class Runner:
         """
         kept = self.saved.load(f"{name}-numbers")
         if kept is None:
-            outcome = self.outcome(name, self.case.coarse, variant, coarser, done, 1.0)
+            try:
+                outcome = self.outcome(name, self.case.coarse, variant, coarser, done, 1.0)
+            except InputError as error:
+                if variant == MEAN:
+                    raise
+                # The mean stays where its material is known, and this one does not.
+                raise InputError(f"{error.message} (material: {variant.words})", fix=error.fix) from None
             kept = {key: np.array(value) for key, value in values_of(outcome).items()}
             self.saved.save(f"{name}-numbers", kept)
         return {key: float(kept[key]) for key in NAMES if key in kept}
@@ -115,7 +124,7 @@ def perform(job: Job) -> None:
     """
     if not job.is_root:
         return
-    case = Case.read(job.parameters)
+    case = Case.read(job.parameters, _voxels(job))
     properties = read_properties(
         job.inputs, case.material, case.grain_size, case.free_temperature is not None
     )
@@ -136,6 +145,10 @@ def perform(job: Job) -> None:
         }
         write(job.output, case, properties, Found(fine, coarse, coarser, found))
         job.progress(total, total, "component")
+
+
+def _voxels(job: Job) -> NDArray[Any] | None:
+    return np.load(job.inputs["body"], allow_pickle=False) if "body" in job.inputs else None
 
 
 def _check_known(case: Case, materials: Mapping[int, Material]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from hashigo.calculators.results import ResultReader
 from hashigo.calculators.workers import component
-from hashigo.calculators.workers.component.case import Case, packed, unpacked
+from hashigo.calculators.workers.component.case import Case
 from hashigo.calculators.workers.job import Job, PartialResult
 from hashigo.errors import InputError
 from hashigo.study.component import Component
@@ -91,6 +91,16 @@ def test_members_and_other_parts_are_carried(tmp_path, ladder):
         assert reader.note("component")["origins"]["conductivity"] == "mesoscale, mean grain 100 nm"
 
 
+def test_a_member_that_leaves_what_is_known_is_named(tmp_path, ladder):
+    """The mean stays below 400 K, the member of the least conductivity does not."""
+    faces = {"x-": {"flux": 3.3e5}, "x+": {"temperature": 310.0}}
+    change = {"material": {}, "grain_size": 100.0, "faces": faces, "duration": 60.0, "outputs": [60.0]}
+    with pytest.raises(
+        InputError, match=r"known from 300 to 400 K: nothing is .* \(material: committee member 1\)"
+    ):
+        compute(tmp_path, {**BOX, **change, "stress_free_temperature": None, "supports": {}}, ladder)
+
+
 def test_a_member_is_followed_with_all_of_its_own_properties(tmp_path, ladder):
     """Held all around and evenly warm: stress is the product of stiffness and expansion of each."""
     held = dict.fromkeys(("x-", "x+", "y-", "y+", "z-", "z+"), "roller")
@@ -148,13 +158,13 @@ def test_a_mask_with_regions_and_pulses(tmp_path):
     region[:, 1:3, 2:4] = 2
     region[:, 3, 5] = 0
     parameters = {
-        "voxels": packed(region), "mask": "part.npy", "voxel": 1.0, "refine": 2, "duration": 4.0,
+        "mask": "part.npy", "voxel": 1.0, "refine": 2, "duration": 4.0,
         "outputs": [1.0, 4.0], "regions": {"2": {"source": 1e7, "material": {**MATERIAL, "conductivity": 20.0}}},
         "pulses": [[0.0, 1.0], [2.0, 3.0]], "material": {**MATERIAL, "conductivity": 100.0, "heat_capacity": 700.0},
     }  # fmt: skip
     parameters["regions"]["2"]["material"]["heat_capacity"] = 700.0
-    assert np.array_equal(unpacked(packed(region)), region)
-    with compute(tmp_path, parameters) as reader:
+    np.save(tmp_path / "body.npy", region)
+    with compute(tmp_path, parameters, {"body": tmp_path / "body.npy"}) as reader:
         heat = reader.note("component")["heat"]
         assert heat["source_J"] == pytest.approx(1e7 * 8e-9 * 2.0)
         assert heat["stored_J"] == pytest.approx(heat["source_J"])
@@ -197,11 +207,9 @@ def test_what_cannot_be_is_one_sentence(tmp_path, change, sentence):
     ],
 )
 def test_a_mask_that_will_not_do_is_named(region, sentence):
-    parameters = {
-        "voxels": packed(region.astype(np.uint8)), "voxel": 1.0, "faces": {"x-": {"flux": 1.0}}, "material": MATERIAL
-    }  # fmt: skip
+    parameters = {"voxel": 1.0, "faces": {"x-": {"flux": 1.0}}, "material": MATERIAL}
     with pytest.raises(InputError, match=sentence):
-        Case.read(parameters)
+        Case.read(parameters, region)
 
 
 def _start(folder, parameters):
