@@ -1,10 +1,9 @@
 """Polycrystals of Laguerre cells (power diagrams) whose volumes are those asked for.
 
-Each voxel belongs to the grain with the least |x - p|² - w. Lifting the points by the root of (largest w) - w into
-a fourth dimension makes that the nearest point, which a tree finds. The weights w are found by damped Newton steps:
-the derivative of the volumes with respect to them is a Laplacian of the graph of neighbours, with A / (2 d) for two
-cells that share a face A and whose points are d apart. Between the fits points move to their cells' centroids, so
-that grains are as compact as grains are.
+Each voxel belongs to the grain with the least |x - p|² - w. The weights w are found by damped Newton steps: the
+derivative of the volumes with respect to them is a Laplacian of the graph of neighbours, with A / (2 d) for two cells
+that share a face A and whose points are d apart. Between the fits points move to their cells' centroids, so that
+grains are as compact as grains are.
 
 Source: Kitagawa, Mérigot & Thibert, J. Eur. Math. Soc. 21, 2603 (2019), damped Newton method; Bourne et al.,
 Philos. Mag. 100, 2677 (2020), cells of given volumes; Lloyd, IEEE Trans. Inf. Theory 28, 129 (1982), centroids.
@@ -20,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
-from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
 from hashigo.calculators.workers.homogenization.faces import Faces, find_faces
@@ -31,6 +29,7 @@ from hashigo.calculators.workers.homogenization.microstructure import (
     count,
     require_resolved,
 )
+from hashigo.calculators.workers.homogenization.power_cells import add_up, power_cells
 from hashigo.calculators.workers.homogenization.slabs import split
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
@@ -81,26 +80,16 @@ class _Grid:
         z, y, x = (max(1, round(n / coarser)) for n in shape)
         return cls((z, y, x), np.array([shape[2] / x, shape[1] / y, shape[0] / z]))
 
-    def voxels(self, planes: NDArray[np.int64]) -> Floats:
-        """Centres of the voxels of some planes, in the sample's voxels, shape (planes, ny, nx, 3)."""
-        axes = [np.arange(n) + 0.5 for n in self.shape]
-        z, y, x = np.meshgrid(planes + 0.5, axes[1], axes[2], indexing="ij")
-        return np.stack([x, y, z], axis=-1) * self.steps
-
 
 class _Diagram:
     """Points in a periodic box, in voxels of the sample as x, y, z, with their weights."""
 
     def __init__(self, points: Floats, weights: Floats, lengths: Floats) -> None:
         self.points, self.weights, self.lengths = np.mod(points, lengths), weights, lengths
-        lifted = np.sqrt(weights.max() - weights)[:, None]
-        self._tree = cKDTree(np.hstack([self.points, lifted]), boxsize=[*lengths, 0.0])
 
-    def cells(self, places: Floats) -> Indices:
-        """Cell of each place, shape (..., 3) -> (...)."""
-        flat = places.reshape(-1, 3)
-        _, index = self._tree.query(np.hstack([flat, np.zeros((len(flat), 1))]))
-        return np.asarray(index, dtype=np.int32).reshape(places.shape[:-1])
+    def cells(self, grid: _Grid, planes: NDArray[np.int64]) -> Indices:
+        """Cell of each voxel of some planes, shape (planes, ny, nx)."""
+        return power_cells(self.points, self.weights, grid.steps, grid.shape, planes)
 
 
 @dataclass(frozen=True)
@@ -116,20 +105,15 @@ def _measure(diagram: _Diagram, grid: _Grid, comm: Any) -> _Cells:
     """Each rank looks at some planes; sums are of integers, and so the same for any number of ranks."""
     parts = split(grid.shape[0], comm.size)[comm.rank] if comm.size > 1 else slice(0, grid.shape[0])
     planes = np.arange(parts.start, parts.stop + 1) % grid.shape[0]
-    places = grid.voxels(planes)
-    padded = diagram.cells(places)
+    padded = diagram.cells(grid, planes)
     cells = padded[:-1]
     n = len(diagram.points)
     anchor = np.floor(diagram.points / grid.steps).astype(np.int64)
-    index = np.indices(cells.shape)[::-1].reshape(3, -1).T + np.array([0, 0, parts.start])
-    extent = np.array(grid.shape[::-1])
-    flat = cells.ravel()
-    offset = np.mod(index - anchor[flat] + extent // 2, extent) - extent // 2
-    sums = np.stack([np.bincount(flat, offset[:, k], minlength=n) for k in range(3)], axis=1)
-    counts = np.bincount(flat, minlength=n)
+    counts, offsets = np.zeros(n, dtype=np.int64), np.zeros((n, 3), dtype=np.int64)
+    add_up(cells, parts.start, anchor, np.array(grid.shape), counts, offsets)
     if comm.size > 1:
-        counts, sums = comm.allreduce(counts), comm.allreduce(sums)
-    centre = anchor + 0.5 + sums / np.maximum(counts, 1)[:, None]
+        counts, offsets = comm.allreduce(counts), comm.allreduce(offsets)
+    centre = anchor + 0.5 + offsets / np.maximum(counts, 1)[:, None]
     volumes = np.asarray(counts * float(np.prod(grid.steps)))
     return _Cells(
         volumes, centre * grid.steps, _laplacian(diagram, grid, find_faces(cells, padded[1:], n, comm))
@@ -222,7 +206,7 @@ def laguerre_geometry(
     start = generator.random((grains, 3)) * np.array(shape[::-1], dtype=float)
     diagram = _fitted(start, targets, shape, comm)
     every = np.arange(shape[0])[planes]
-    grain_id = diagram.cells(_Grid(shape, np.ones(3)).voxels(every))
+    grain_id = diagram.cells(_Grid(shape, np.ones(3)), every)
     counts = count(grain_id, grains, comm)
     require_resolved(counts, shape)
     return Geometry(grain_id, counts, np.zeros(grains, dtype=np.int32))

@@ -91,10 +91,6 @@ class Microstructure:
         return 1.0 / (self.mean_diameter * self.shape[2])
 
 
-#: Its name before there was more than one material.
-Polycrystal = Microstructure
-
-
 def smallest_grid(grains: int) -> int:
     """Voxels per edge that give an average grain four voxels across.
 
