@@ -1,16 +1,17 @@
-"""What a component is made of: properties of the polycrystal or the crystal, from the ladder or given by hand."""
+"""What a component is made of: properties of the polycrystal or the crystal, in place of those given by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.results import QuantityRecord, ResultReader
-from hashigo.calculators.workers.component.material import Curve, Material, constant
+from hashigo.calculators.workers.component.given import given_properties
+from hashigo.calculators.workers.component.material import Curve
+from hashigo.calculators.workers.component.properties import Property
 from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.errors import InputError
 
@@ -21,164 +22,6 @@ OFF_AXIS = 0.05
 #: Expansion whose axes differ by less, relative, is that of a cubic crystal.
 _CUBIC = 1e-6
 REMEDY = "add temperatures to mesoscale.temperatures, or give component.material.{name}"
-GIVEN = "given in the study"
-
-
-@dataclass(frozen=True)
-class Property:
-    """One property with its uncertainty.
-
-    Attributes:
-        curve: the property, in the unit that `Material` has it in; density in kg/m^3, heat capacity in J/(kg K).
-        origin: where it is from, in words.
-        members: values of each committee member at the curve's temperatures, shape (n_members, \\*curve.values.shape),
-            same unit; or None.
-        parts: other parts of its standard uncertainty by name, each of the shape of the curve's values, same unit.
-        calibrated: whether the committee's spread is.
-        converged: whether it is; None when that was not checked.
-        marks: what the reader must know of it.
-    """
-
-    curve: Curve
-    origin: str
-    members: Floats | None = None
-    parts: Mapping[str, Floats] = field(default_factory=dict)
-    calibrated: bool = True
-    converged: bool | None = True
-    marks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Which values are taken.
-
-    Attributes:
-        name: for files and progress.
-        member: index in the committee; None for the mean.
-        shifted: property and part of its uncertainty by which it is raised; None for none.
-    """
-
-    name: str
-    member: int | None = None
-    shifted: tuple[str, str] | None = None
-
-    @property
-    def words(self) -> str:
-        """Which it is, for messages."""
-        if self.member is not None:
-            return f"committee member {self.member + 1}"
-        if self.shifted is not None:
-            return f"{self.shifted[0].replace('_', ' ')} raised by its uncertainty of {self.shifted[1]}"
-        return "mean"
-
-
-MEAN = Variant("mean")
-
-
-def variants(properties: Mapping[str, Property]) -> list[Variant]:
-    """One for each committee member, and one for each further part of a property's uncertainty.
-
-    Args:
-        properties: by name.
-
-    Raises:
-        InputError: when properties are those of committees of different sizes.
-    """
-    counts = {len(one.members) for one in properties.values() if one.members is not None}
-    if len(counts) > 1:
-        raise InputError(f"properties of the component are from committees of {sorted(counts)} members")
-    found = [Variant(f"member-{index}", member=index) for index in range(counts.pop() if counts else 0)]
-    for name, one in properties.items():
-        found += [
-            Variant(f"{name}-{part}".replace("_", "-"), shifted=(name, part))
-            for part, values in one.parts.items()
-            if np.any(values) and (part != "model" or one.members is None)
-        ]
-    return found
-
-
-def chosen(properties: Mapping[str, Property], variant: Variant) -> dict[str, Curve]:
-    """Curves of a variant.
-
-    Args:
-        properties: by name.
-        variant: which values.
-    """
-    curves = {}
-    for name, one in properties.items():
-        values = one.curve.values
-        if variant.member is not None and one.members is not None:
-            values = one.members[variant.member]
-        if variant.shifted is not None and variant.shifted[0] == name:
-            values = values + one.parts[variant.shifted[1]]
-        curves[name] = Curve(one.curve.temperatures, values, one.curve.constant, one.curve.remedy)
-    return curves
-
-
-def material(curves: Mapping[str, Curve], reference: float) -> Material:
-    """A material of its properties.
-
-    Args:
-        curves: by name; density in kg/m^3, heat capacity in J/(kg K), the others as in `Material`.
-        reference: temperature at which the body has the size given, K.
-
-    Raises:
-        InputError: when one is not positive.
-    """
-    density = float(within(curves["density"], np.array([reference]), "density")[0])
-    for name in ("conductivity", "heat_capacity", "density"):
-        if not np.all(curves[name].values > 0):
-            raise InputError(
-                f"the {name.replace('_', ' ')} of the component is not positive", fix=f"check {name}"
-            )
-    stiffness = curves.get("stiffness")
-    if stiffness is not None and np.linalg.eigvalsh(stiffness.values).min() <= 0:
-        raise InputError("the stiffness of the component is not positive definite", fix="check its source")
-    return Material(
-        curves["conductivity"], curves["heat_capacity"].scaled(density), stiffness, curves.get("expansion")
-    )
-
-
-def within(curve: Curve, temperatures: Floats, name: str) -> Floats:
-    """Values of a property where it is known.
-
-    Args:
-        curve: the property.
-        temperatures: shape (n,), K.
-        name: of the property, for the message.
-
-    Returns:
-        Shape (n, \\*tensor), unit of the curve.
-
-    Raises:
-        InputError: when it is not known at one of them.
-    """
-    check_range(curve, float(temperatures.min()), float(temperatures.max()), name)
-    return curve(temperatures)
-
-
-def check_range(curve: Curve, low: float, high: float, name: str, when: str = "") -> None:
-    """Refuse temperatures outside those at which a property is known.
-
-    Args:
-        curve: the property.
-        low: lowest temperature of the component, K.
-        high: highest temperature of the component, K.
-        name: of the property, for the message.
-        when: it has them, for the message.
-
-    Raises:
-        InputError: names temperature and property.
-    """
-    if curve.low <= low and high <= curve.high:
-        return
-    first, last = curve.temperatures[0], curve.temperatures[-1]
-    reach = f"at {first:g} K only" if first == last else f"from {first:g} to {last:g} K"
-    kelvin = low if low < curve.low else high
-    raise InputError(
-        f"the component is at {kelvin:.6g} K{when}, and its {name} is known {reach}: nothing is extrapolated",
-        fix=curve.remedy,
-    )
 
 
 def read_properties(
@@ -383,67 +226,3 @@ def _as_strain(one: Property) -> Property:
         return np.stack([f * tensors[..., i, j] for f, (i, j) in zip(factors, pick, strict=True)], axis=-1)
 
     return _mapped(one, change)
-
-
-def given_properties(given: Mapping[str, Any], where: str) -> dict[str, Property]:
-    """Properties by hand: numbers, or tables over temperature.
-
-    Args:
-        given: as in the study, `None` for what is not.
-        where: key path in the study, for messages.
-    """
-    found = {}
-    for name in ("density", "heat_capacity"):
-        if given.get(name) is not None:
-            found[name] = Property(_curve(given[name], f"{where}.{name}"), GIVEN)
-    if given.get("conductivity") is not None:
-        curve = _curve(given["conductivity"], f"{where}.conductivity", lambda v: np.broadcast_to(v, 3))
-        found["conductivity"] = Property(curve, GIVEN)
-    if given.get("expansion") is not None:
-        curve = _curve(given["expansion"], f"{where}.expansion", lambda v: np.array([v, v, v, 0, 0, 0]))
-        found["expansion"] = Property(curve, GIVEN)
-    if given.get("youngs_modulus") is not None:
-        found["stiffness"] = Property(
-            _isotropic(
-                _curve(given["youngs_modulus"], f"{where}.youngs_modulus"),
-                _curve(given["poisson_ratio"], f"{where}.poisson_ratio"),
-            ),
-            GIVEN,
-        )
-    return found
-
-
-def _curve(value: Any, where: str, shaped: Any = lambda value: value) -> Curve:
-    if not isinstance(value, Mapping):
-        return constant(np.array(shaped(value), dtype=float))
-    table = {float(kelvin): np.array(shaped(entry), dtype=float) for kelvin, entry in value.items()}
-    temperatures = np.array(sorted(table))
-    return Curve(
-        temperatures,
-        np.array([table[kelvin] for kelvin in temperatures]),
-        False,
-        f"add temperatures to {where}",
-    )
-
-
-def _isotropic(young: Curve, poisson: Curve) -> Curve:
-    """Stiffness of an isotropic body, Voigt, by temperature."""
-    tables: Sequence[Curve] = [one for one in (young, poisson) if not one.constant]
-    temperatures = (
-        np.unique(np.concatenate([one.temperatures for one in tables])) if tables else np.array([0.0])
-    )
-    inside = np.ones(len(temperatures), dtype=bool)
-    for one in tables:
-        inside &= (temperatures >= one.low) & (temperatures <= one.high)
-    temperatures = temperatures[inside]
-    if not len(temperatures):
-        raise InputError(
-            "youngs_modulus and poisson_ratio share no temperature", fix="give both over one range"
-        )
-    modulus, ratio = young(temperatures), poisson(temperatures)
-    shear = modulus / 2 / (1 + ratio)
-    lame = modulus * ratio / (1 + ratio) / (1 - 2 * ratio)
-    values = np.zeros((len(temperatures), 6, 6))
-    values[:, :3, :3] = lame[:, None, None]
-    values[:, range(6), range(6)] += shear[:, None] * np.array([2, 2, 2, 1, 1, 1])
-    return Curve(temperatures, values, not tables, (tables or [young])[0].remedy)

@@ -14,8 +14,9 @@ from hashigo.calculators.results import ResultWriter
 from hashigo.calculators.workers.component import TASK, TASK_VERSION
 from hashigo.calculators.workers.component.case import Case
 from hashigo.calculators.workers.component.fields import write_steps
-from hashigo.calculators.workers.component.ladder import GIVEN, Property, Variant
-from hashigo.calculators.workers.component.simulate import (
+from hashigo.calculators.workers.component.properties import GIVEN, Property, Variant
+from hashigo.calculators.workers.component.simulate import Outcome
+from hashigo.calculators.workers.component.watch import (
     DISTANCE,
     HIGHEST,
     LOWEST,
@@ -23,7 +24,6 @@ from hashigo.calculators.workers.component.simulate import (
     SETTLED,
     STORED,
     TIME,
-    Outcome,
     Peak,
 )
 from hashigo.calculators.workers.homogenization.tensors import von_mises

@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashigo.calculators.workers.component.case import Case
-from hashigo.calculators.workers.component.grid import Grid, face_axis
+from hashigo.calculators.workers.component.grid import Grid
 from hashigo.calculators.workers.component.heat import HeatProblem
-from hashigo.calculators.workers.component.hexahedron import PLACES
-from hashigo.calculators.workers.component.ladder import check_range
 from hashigo.calculators.workers.component.material import Material
 from hashigo.calculators.workers.component.stepping import State, Stepper, steady_state
 from hashigo.calculators.workers.component.stress import ElasticBody
+from hashigo.calculators.workers.component.watch import (
+    Peak,
+    check_materials,
+    highest,
+    largest_principal,
+    peak_of,
+    probe_weights,
+    settling,
+)
 from hashigo.calculators.workers.homogenization.tensors import von_mises
 from hashigo.calculators.workers.job import PartialResult
 from hashigo.calculators.workers.saved import Saved
@@ -24,28 +31,8 @@ from hashigo.errors import InputError, WorkerError
 
 Floats = NDArray[np.float64]
 
-#: Columns of the history: time (s), stored heat (J), lowest and highest temperature (K), largest distance from the
-#: steady state (K), and then the probes (K).
-TIME, STORED, LOWEST, HIGHEST, DISTANCE, PROBES = range(6)
-#: A component is settled when no temperature is farther from its steady state than this share of the farthest at first.
-SETTLED = 0.05
 #: Steps between two that are kept.
 _KEPT = 20
-
-
-@dataclass(frozen=True)
-class Peak:
-    """A largest value.
-
-    Attributes:
-        value: in the unit of what it is of.
-        time: s; infinite for the steady state.
-        place: x, y, z, shape (3,), m.
-    """
-
-    value: float
-    time: float
-    place: Floats
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class Outcome:
     """What a run found.
 
     Attributes:
-        history: see `TIME` and the others; a row for each step, shape (n_steps + 1, 5 + n_probes), s, J and K.
+        history: see `watch.TIME` and the others; a row for each step, shape (n_steps + 1, 5 + n_probes), s, J and K.
         temperature: at the outputs and then, where there is one, in the steady state, shape (n_fields, n_cells), K.
         entered: heat that came in through each face, J.
         given: heat of the sources, J.
@@ -219,95 +206,6 @@ def _row(
     return [state.time, stored, float(kelvin.min()), float(kelvin.max()), distance, *watched]
 
 
-def probe_weights(grid: Grid, places: Floats) -> list[tuple[NDArray[np.int64], Floats]]:
-    """Cells around each place and their weights, linear between their centres; the nearest ones at the border.
-
-    Args:
-        grid: cells of the body.
-        places: shape (n, 3), m.
-
-    Returns:
-        For each place indices and weights, shapes (k,), dimensionless.
-    """
-    found = []
-    count = np.array(grid.region.shape[::-1])
-    for place in places:
-        at = np.clip(place / grid.spacing - 0.5, 0, count - 1)
-        low = np.minimum(np.floor(at).astype(int), np.maximum(count - 2, 0))
-        part = at - low
-        cells, weights = [], []
-        for corner in np.ndindex(2, 2, 2):
-            where = np.minimum(low + corner, count - 1)
-            weight = float(np.prod(np.where(corner, part, 1 - part)))
-            cell = int(grid.number[tuple(where[::-1])])
-            if weight > 0 and cell >= 0:
-                cells.append(cell)
-                weights.append(weight)
-        if not cells:
-            cells, weights = [int(np.linalg.norm(grid.centres - place, axis=1).argmin())], [1.0]
-        found.append((np.array(cells), np.array(weights) / sum(weights)))
-    return found
-
-
-def highest(grid: Grid, problem: HeatProblem, temperature: Floats, time: float) -> Peak:
-    """The highest temperature of cells and of faces that have a condition.
-
-    Args:
-        grid: cells of the body.
-        problem: heat in it.
-        temperature: of the cells, shape (n_cells,), K.
-        time: s.
-    """
-    cell = int(temperature.argmax())
-    found = Peak(float(temperature[cell]), time, grid.centres[cell])
-    for name, surface in problem.surfaces(temperature).items():
-        if len(surface) and float(surface.max()) > found.value:
-            axis, high = face_axis(name)
-            place = grid.centres[grid.at_face(name)[int(surface.argmax())]].copy()
-            place[axis] += (0.5 if high else -0.5) * grid.spacing[axis]
-            found = Peak(float(surface.max()), time, place)
-    return found
-
-
-def check_materials(materials: Mapping[int, Material], grid: Grid, temperature: Floats, when: str) -> None:
-    """Refuse temperatures at which a material is not known.
-
-    Args:
-        materials: by number of region.
-        grid: cells of the body.
-        temperature: of the cells, shape (n_cells,), K.
-        when: for the message.
-
-    Raises:
-        InputError: names property and temperature.
-    """
-    for region, material in materials.items():
-        kelvin = temperature[grid.regions == region]
-        if len(kelvin):
-            for name, curve in material.curves.items():
-                check_range(curve, float(kelvin.min()), float(kelvin.max()), name, when)
-
-
-def settling(history: Floats) -> float:
-    """Time from which no temperature is farther from its steady state than `SETTLED` of the farthest at first.
-
-    Args:
-        history: shape (n_steps + 1, 5 + n_probes), s, J and K.
-
-    Returns:
-        Time, s; NaN where it is not reached, or nothing moves.
-    """
-    share = history[:, DISTANCE] / max(float(history[0, DISTANCE]), 1e-6)
-    far = np.flatnonzero(share > SETTLED)
-    if not len(far) or far[-1] == len(share) - 1:
-        return np.nan
-    last = far[-1]
-    # Temperatures settle exponentially.
-    first, second = np.log(share[last]), np.log(max(float(share[last + 1]), 1e-12))
-    part = (first - np.log(SETTLED)) / (first - second)
-    return float(history[last, TIME] + part * (history[last + 1, TIME] - history[last, TIME]))
-
-
 def _stresses(
     case: Case, run: Run, problem: HeatProblem, fields: list[Floats], times: list[float]
 ) -> tuple[Floats, Floats, dict[str, Peak]]:
@@ -326,19 +224,8 @@ def _stresses(
         guess = kept["displacement"]
         stresses.append(kept["at_places"][:, 0])
         displacements.append(body.at_centres(guess))
-        sizes = {"von_mises": von_mises(kept["at_places"]), "principal": _largest(kept["at_places"])}
+        sizes = {"von_mises": von_mises(kept["at_places"]), "principal": largest_principal(kept["at_places"])}
         for name, values in sizes.items():
-            peak = _peak(run.grid, np.where(looked_at, values, -np.inf), time)
+            peak = peak_of(run.grid, np.where(looked_at, values, -np.inf), time)
             peaks[name] = peak if name not in peaks or peak.value > peaks[name].value else peaks[name]
     return np.array(stresses), np.array(displacements), peaks
-
-
-def _largest(stress: Floats) -> Floats:
-    """Largest principal stress, GPa."""
-    order = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-    return np.asarray(np.linalg.eigvalsh(stress[..., order])[..., -1])
-
-
-def _peak(grid: Grid, values: Floats, time: float) -> Peak:
-    cell, place = np.unravel_index(int(values.argmax()), values.shape)
-    return Peak(float(values[cell, place]), time, grid.centres[cell] + PLACES[place] * grid.spacing / 2)

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.workers.component import TASK_VERSION
 from hashigo.calculators.workers.component.case import COARSER, STEP, Case
+from hashigo.calculators.workers.component.given import given_properties
 from hashigo.calculators.workers.component.grid import Grid
-from hashigo.calculators.workers.component.ladder import (
+from hashigo.calculators.workers.component.ladder import read_properties
+from hashigo.calculators.workers.component.material import Material
+from hashigo.calculators.workers.component.properties import (
     MEAN,
     Property,
     Variant,
     check_range,
     chosen,
-    given_properties,
     material,
-    read_properties,
     variants,
 )
-from hashigo.calculators.workers.component.material import Material
 from hashigo.calculators.workers.component.result import NAMES, Found, values_of, write
 from hashigo.calculators.workers.component.simulate import Outcome, Run, simulate
 from hashigo.calculators.workers.job import Job
