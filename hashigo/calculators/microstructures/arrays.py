@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,11 @@ from numpy.typing import NDArray
 from hashigo.calculators.microstructures.sample import Imported, check_voxels, whole_numbers
 from hashigo.errors import InputError
 
+#: What NumPy, its archives and readers of images say of damaged files.
+_DAMAGED = (
+    OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, OverflowError, NotImplementedError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 #: Arrays of an .npz file.
 _MEMBERS = ("grain_id", "quaternions", "phase")
 
@@ -32,7 +40,7 @@ def read_numpy(path: Path) -> Imported:
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             check_voxels(path.name, mapped.shape)
             arrays = {"grain_id": np.array(mapped)}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path.name} is no NumPy file of plain arrays: {error}") from None
     if "grain_id" not in arrays:
         raise InputError(f"{path.name} has no array 'grain_id'", fix="numpy.savez(file, grain_id=…)")
@@ -92,14 +100,7 @@ def read_image(path: Path) -> Imported:
         with Image.open(path) as image:
             check_voxels(path.name, (getattr(image, "n_frames", 1), image.height, image.width))
             frames = [_grey(path.name, frame) for frame in ImageSequence.Iterator(image)]
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-    ) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, struct.error, *_DAMAGED) as error:
         raise InputError(f"{path.name} is no image that can be read: {error}") from None
     if len({frame.shape for frame in frames}) != 1:
         raise InputError(f"the frames of {path.name} are of different sizes")

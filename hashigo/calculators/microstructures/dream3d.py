@@ -39,7 +39,7 @@ def read_dream3d(path: Path) -> Imported:
     try:
         with h5py.File(path, "r") as file:
             return _read(path.name, file)
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # as h5py says of damaged files
         raise InputError(f"{path.name} is no HDF5 file that can be read: {error}") from None
 
 

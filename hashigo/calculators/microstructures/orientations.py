@@ -136,7 +136,7 @@ def _damask(name: str, text: str) -> Orientations:
     """The section `material`, whose entries are numbered from 0; each has one constituent with `O` and `phase`."""
     try:
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(f"{name} is no YAML: {str(error).splitlines()[0]}") from None
     materials = content.get("material") if isinstance(content, dict) else None
     if not isinstance(materials, list) or not materials:

@@ -224,6 +224,6 @@ def _blocks(source: _Raw, header: np.dtype[Any], compressed: bool, limit: int) -
     data = source.take(source.after(width * (3 + number)), int(sum(sizes[3:])))
     out, place = [], 0
     for size in sizes[3:]:
-        out.append(zlib.decompressobj().decompress(data[place : place + int(size)], block))
+        out.append(zlib.decompressobj().decompress(data[place : place + int(size)], min(block, limit)))
         place += int(size)
     return b"".join(out)
