@@ -33,6 +33,8 @@ from hashigo.errors import InputError
 
 #: Cost of the wanted run, in the unit of one in half as many cells along each edge.
 _FINE = 8.0
+#: What is being done, for those who wait.
+_TEXTS = {"fine": "in the cells asked for", "coarse": "in fewer cells", "long-steps": "in longer time steps"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Runner:
             self.materials(variant),
             STEP * self.case.tolerance * coarser,
             self.saved,
-            lambda share: self.tell(done + cost * share, name),
+            lambda share: self.tell(done + cost * share, _TEXTS.get(name, variant.words)),
             self.reason,
         )
         return simulate(self.case, run)

@@ -76,6 +76,19 @@ def test_steady_convection_is_the_exact_one(tmp_path):
     assert row == pytest.approx(400 - flux / 100 * x, abs=1e-7)
 
 
+def test_the_errors_told_are_those_made(tmp_path):
+    """A slab heated at one side settles as its slowest wave does: 4/π exp(-D (π/2L)² t) = 5 %."""
+    material = {"conductivity": 2.0, "density": 3000.0, "heat_capacity": 1000.0}
+    slab = {"size": [10.0, 1.0, 1.0], "cells": [20, 1, 1], "faces": {"x-": {"temperature": 400.0}}}
+    with compute(tmp_path, {**slab, "material": material, "duration": 300.0}) as reader:
+        settled = reader.quantity("component_settling_time")
+    rate = 2.0 / 3e6 * (np.pi / 2 / 0.01) ** 2
+    error = abs(settled.value[0] - np.log(4 / np.pi / 0.05) / rate)
+    told = settled.components["resolution"][0] + settled.components["time"][0]
+    assert settled.converged
+    assert 0.2 * told < error < 2 * told
+
+
 def test_members_and_other_parts_are_carried(tmp_path, ladder):
     parameters = {**BOX, "material": {}, "grain_size": 100.0, "outputs": [2.0]}
     parameters["faces"] = {
