@@ -104,9 +104,8 @@ def _from_ladder(
             found or _of_column(table, table.total_conductivity or table.lattice_conductivity, name)
         )
     if name == "stiffness":
-        return (_of_record(effective, None, name) if effective else None) or _of_column(
-            table, table.isothermal_stiffness, name
-        )
+        found = _of_record(effective, None, name) if effective else None
+        return _mapped(found or _of_column(table, table.isothermal_stiffness, name), _symmetric)
     found = _of_record(effective, None, name) if effective else None
     if found is None and table.thermal_expansion is None:
         raise InputError(
@@ -217,6 +216,11 @@ def _averaged(one: Property) -> Property:
         return np.asarray(np.trace(tensors, axis1=-2, axis2=-1)[..., None, None] / 3 * np.eye(3))
 
     return _mapped(one, change, "" if cubic else "expansion averaged as under uniform stress")
+
+
+def _symmetric(stiffness: Floats) -> Floats:
+    """What a solver's tolerance leaves unequal would not let rigid motions be free of force."""
+    return np.asarray(0.5 * (stiffness + np.swapaxes(stiffness, -1, -2)))
 
 
 def _as_strain(one: Property) -> Property:

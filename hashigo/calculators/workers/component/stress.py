@@ -31,6 +31,8 @@ _MOST_ITERATIONS = 50_000
 _CHUNK = 4096
 #: Forces that push a free body are refused above this share of all.
 _UNBALANCED = 1e-6
+#: Strain whose forces count as none, dimensionless.
+_NO_STRAIN = 1e-9
 #: Squared motion of what is held, relative to the largest, that counts as none.
 _AT_REST = 1e-12
 
@@ -153,6 +155,9 @@ class ElasticBody:
         self._press(force)
         right = force[self._moving]
         scale = max(scale, float(np.abs(right).max(initial=0.0)))
+        # A body at its stress-free temperature has rounding alone for forces.
+        least = _NO_STRAIN * float(np.abs(stiffness).max()) * max(self._grid.area(axis) for axis in range(3))
+        scale = max(scale, least)
         push = self._modes @ right
         if (
             np.abs(push).max(initial=0.0) > _UNBALANCED * max(float(np.linalg.norm(right)), 1e-300)
@@ -244,6 +249,8 @@ class ElasticBody:
         limit = TOLERANCE * scale * np.sqrt(len(right))
         unknown = start.copy()
         residual = right - product(unknown)
+        if np.linalg.norm(residual) > np.linalg.norm(right):  # far from a guess that was for other forces
+            unknown, residual = np.zeros_like(right), right.copy()
         direction, before = np.zeros_like(right), 0.0
         for iteration in range(_MOST_ITERATIONS):
             if np.linalg.norm(residual) <= limit:

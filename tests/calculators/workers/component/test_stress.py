@@ -126,6 +126,17 @@ def test_two_materials_side_by_side_pull_at_each_other(plain):
     assert abs(curvature) == pytest.approx(1.5 * EXPANSION * 100 / 1e-3, rel=0.03)
 
 
+def test_a_body_that_has_cooled_to_its_stress_free_temperature_has_no_stress(plain):
+    """Its forces are rounding; the displacements of when it was hot are no start."""
+    grid, elastic = body(plain)
+    place = grid.centres[:, 0] / BOX[0]
+    hot = elastic.solve(300 + 100 * place**2, np.zeros((grid.n_cells, 3)))
+    noise = 1e-11 * np.random.default_rng(0).normal(size=grid.n_cells)
+    found = elastic.solve(300 + noise, np.zeros((grid.n_cells, 3)), hot.displacement)
+    assert np.abs(found.at_places).max() < 1e-12
+    assert found.iterations < 10
+
+
 def test_a_body_with_holes_is_solved(plain):
     region = np.ones((4, 4, 4), dtype=np.int64)
     region[1:3, 1:3, :] = 0
