@@ -56,12 +56,14 @@ def _grid(study: Study, content: dict[str, Any]) -> tuple[dict[str, Any] | None,
     content["grains"] = len(sample.numbers)
     if sample.quaternions is not None or study.mesoscale.texture.kind == "list":
         content["realisations"] = 1  # a second one would be the same
-    origin = {
+    origin: dict[str, Any] = {
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "mirrored": list(sample.mirrored),
         "orientations": "of the file" if orientations is None else orientations.name,
     }
+    if imported.voxel is not None:
+        origin["voxel_in_file"] = imported.voxel
     if sample.quaternions is None:
         origin["orientations"] = "none"
     arrays = {"grain_id": sample.grain_id, "material": sample.material, "quaternions": sample.quaternions}

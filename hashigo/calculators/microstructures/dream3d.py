@@ -7,6 +7,7 @@ vector first with P = +1, the inverse of those from crystal to sample axes (Rowe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _read(name: str, file: h5py.File) -> Imported:
     if cell is None:
         raise InputError(f"{name} has no data of cells on its grid of {shape[::-1]}")
     if "FeatureIds" not in cell:
-        return _grouped(name, cell, shape)
+        return replace(_grouped(name, cell, shape), voxel=float(spacing[0]))
     ids = whole_numbers(name, _array(name, cell, "FeatureIds").reshape(shape))
     quaternions, phases = None, None
     for group in groups:
@@ -63,7 +64,7 @@ def _read(name: str, file: h5py.File) -> Imported:
             quaternions = _orientations(name, group)
         if phases is None and "Phases" in group:
             phases = [str(int(value)) for value in _array(name, group, "Phases").ravel()]
-    return Imported(name, ids, quaternions, phases)
+    return Imported(name, ids, quaternions, phases, voxel=float(spacing[0]))
 
 
 def _geometry(name: str, file: h5py.File) -> tuple[h5py.Group, NDArray[np.int64], Floats]:

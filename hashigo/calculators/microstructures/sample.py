@@ -32,6 +32,7 @@ class Imported:
             dimensionless; NaN where there is none; None in a file without orientations.
         phases: name of the phase by number of the grain, one for each row; None where the file has no phases.
         levels: whether the numbers are grey levels, each a phase of its own.
+        voxel: edge of a voxel in the file's unit of length; None where it has none, dimensionless.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Imported:
     quaternions: Floats | None = None
     phases: Sequence[str] | None = None
     levels: bool = False
+    voxel: float | None = None
 
 
 @dataclass(frozen=True)

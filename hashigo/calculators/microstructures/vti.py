@@ -74,12 +74,13 @@ def read_vti(path: Path) -> Imported:
     numbers = _numbers(path.name, content.grid.get("WholeExtent", ""), int, 6)
     shape = (numbers[5] - numbers[4], numbers[3] - numbers[2], numbers[1] - numbers[0])
     check_voxels(path.name, shape)
-    cubic_voxels(path.name, _numbers(path.name, content.grid.get("Spacing", "1 1 1"), float, 3))
+    spacing = _numbers(path.name, content.grid.get("Spacing", "1 1 1"), float, 3)
+    cubic_voxels(path.name, spacing)
     if content.pieces != 1:
         raise InputError(f"{path.name} is in {content.pieces} pieces, expected one")
     attributes, text = _chosen(path.name, content)
     flat = _decode(path.name, content.file, attributes, "".join(text), appended, int(np.prod(shape)))
-    return Imported(path.name, whole_numbers(path.name, flat.reshape(shape)))
+    return Imported(path.name, whole_numbers(path.name, flat.reshape(shape)), voxel=spacing[0])
 
 
 def _split(name: str, raw: bytes) -> tuple[bytes, tuple[str, bytes]]:

@@ -35,6 +35,7 @@ def test_features_with_their_orientations(tmp_path, write, by):
     found = read_dream3d(tmp_path / "a.dream3d")
     assert np.array_equal(found.ids, ids)
     assert found.phases == ["0", "1", "1", "2", "1", "1"]
+    assert found.voxel == 0.5
     assert np.isnan(found.quaternions[0]).all()
     turned = Rotation.from_quat(found.quaternions[1:]).as_matrix()
     expected = np.array([bunge_matrix(row.astype(float)).T for row in angles[1:]])

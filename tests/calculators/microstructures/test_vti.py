@@ -15,7 +15,9 @@ from .files import grain_ids, write_vti
 def test_what_vtk_writes_is_read(tmp_path, mode, compressor, kind, header):
     ids = grain_ids(shape=(7, 8, 9))
     write_vti(tmp_path / "grid.vti", ids, mode, compressor, kind, header)
-    assert np.array_equal(read_vti(tmp_path / "grid.vti").ids, ids)
+    found = read_vti(tmp_path / "grid.vti")
+    assert np.array_equal(found.ids, ids)
+    assert found.voxel == 0.5
 
 
 def test_the_only_array_of_whole_numbers_will_do(tmp_path):
