@@ -143,7 +143,7 @@ class Case:
             {number: _source(given, regions.get(number, {})) for number in present},
             tuple((float(start), float(end)) for start, end in given["pulses"]),
             float(given["duration"]),
-            outputs or tuple(float(given["duration"]) * part / 5 for part in range(1, 6)),
+            outputs or _fifths(float(given["duration"])),
             _probes(given["probes"], grid),
             None if steady == "auto" else bool(steady),
             given["stress_free_temperature"],
@@ -167,6 +167,11 @@ class Case:
                 raise InputError(
                     f"the component has no cell at its face {name}", fix="choose a face that the mask reaches"
                 )
+
+
+def _fifths(duration: float) -> tuple[float, ...]:
+    """Five times, the last of which is the end itself and not its rounding."""
+    return (*(duration * part / 5 for part in range(1, 5)), duration)
 
 
 def _condition(face: Mapping[str, Any]) -> Condition:

@@ -89,6 +89,14 @@ def test_the_errors_told_are_those_made(tmp_path):
     assert 0.2 * told < error < 2 * told
 
 
+def test_the_last_output_is_the_end_whatever_its_digits():
+    material = {"conductivity": 2.0, "density": 3000.0, "heat_capacity": 1000.0}
+    for duration in (0.9743236137985917, 0.1, 1 / 3, 7e-3):
+        outputs = Case.read({"size": [1, 1, 1], "duration": duration, "material": material}).outputs
+        assert len(outputs) == 5
+        assert outputs[-1] == duration
+
+
 def test_members_and_other_parts_are_carried(tmp_path, ladder):
     parameters = {**BOX, "material": {}, "grain_size": 100.0, "outputs": [2.0]}
     parameters["faces"] = {
