@@ -138,7 +138,7 @@ class WorkerCalculation(CalcJob):
             "parameters": self.inputs.parameters.get_dict(),
             "inputs": names,
             "output": RESULT_FILE,
-            "threads": 1,
+            "threads": int(self.inputs.metadata.options.resources.get("num_cores_per_mpiproc") or 1),
             "scratch": SCRATCH,
             "walltime": self.inputs.metadata.options.get("max_wallclock_seconds"),
             "program": list(self.inputs.metadata.options.get("program", ())),

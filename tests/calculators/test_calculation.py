@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,24 @@ def test_ranks_do_not_defeat_the_cache_but_parameters_and_versions_do(frames):
     assert second.get_option("resources")["num_mpiprocs_per_machine"] >= 1
     assert not third.base.caching.is_created_from_cache
     assert first.is_finished_ok
+
+
+def test_cores_of_a_rank_are_its_threads(frames, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a dry run leaves a folder
+    for cores, threads in ((None, 1), (3, 3)):
+        builder = WorkerCalculation.get_builder()
+        builder._update(inputs(frames))
+        if cores:
+            builder.metadata.options.resources = {
+                "num_machines": 1,
+                "num_mpiprocs_per_machine": 1,
+                "num_cores_per_mpiproc": cores,
+            }
+        builder.metadata.dry_run = True
+        builder.metadata.store_provenance = False
+        _, node = run_get_node(builder)
+        job = json.loads((Path(node.dry_run_info["folder"]) / "job.json").read_text())
+        assert job["threads"] == threads
 
 
 def test_a_failure_is_a_sentence_and_never_served_from_the_cache(frames):

@@ -187,7 +187,7 @@ def _find_representative(
     def evaluate(sample: Recipe, index: int) -> Floats:
         done = wanted.sizes.index(sample.grains) * wanted.most_realisations + index
         job.progress(done, most, f"representative volume: {sample.grains} grains, realisation {index + 1}")
-        slabs = Slabs(sample.shape, job.comm, job.threads)
+        slabs = Slabs(sample.shape, job.comm, job.threads, settings.precision)
         made = [sample.make((settings.seed, sample.grains, index), slabs.planes, job.comm)]
         if heat is not None and wanted.quantity == "conductivity":
             found = _conduct(first, recipe.isotropic, made, slabs, heat, _silent, materials).total
