@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import struct
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +11,21 @@ from numpy.typing import NDArray
 
 from hashigo.calculators.microstructures.sample import Imported, check_voxels, whole_numbers
 from hashigo.errors import InputError
+from hashigo.study.numpy_file import NotPlain, read_arrays
 
-#: What NumPy, its archives and readers of images say of damaged files.
+#: What is said of damaged images.
 _DAMAGED = (
-    OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, OverflowError, NotImplementedError,
-    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    SyntaxError,
+    OverflowError,
+    NotImplementedError,
+)
+#: Formats that are looked for in an image: others, such as PostScript, would start programs.
+_FORMATS = ("PNG", "TIFF")
 #: Arrays of an .npz file.
 _MEMBERS = ("grain_id", "quaternions", "phase")
 
@@ -33,20 +39,22 @@ def read_numpy(path: Path) -> Imported:
     Raises:
         InputError: when it does not.
     """
+
+    def check(shape: tuple[int, ...]) -> None:
+        check_voxels(path.name, shape if len(shape) > 1 else (*shape, 2))
+
     try:
-        if path.suffix == ".npz":
-            arrays = _members(path)
-        else:
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            check_voxels(path.name, mapped.shape)
-            arrays = {"grain_id": np.array(mapped)}
-    except _DAMAGED as error:
+        arrays = read_arrays(path, check, _MEMBERS)
+    except NotPlain as error:
         raise InputError(f"{path.name} is no NumPy file of plain arrays: {error}") from None
+    arrays = {name or "grain_id": array for name, array in arrays.items()}
     if "grain_id" not in arrays:
         raise InputError(f"{path.name} has no array 'grain_id'", fix="numpy.savez(file, grain_id=…)")
     quaternions = arrays.get("quaternions")
     if quaternions is not None and (quaternions.ndim != 2 or quaternions.shape[1] != 4):
         raise InputError(f"'quaternions' of {path.name} has shape {quaternions.shape}, expected (n, 4)")
+    if quaternions is not None and quaternions.dtype.kind not in "iuf":
+        raise InputError(f"'quaternions' of {path.name} holds {quaternions.dtype}, expected numbers")
     phase = arrays.get("phase")
     return Imported(
         path.name,
@@ -54,29 +62,6 @@ def read_numpy(path: Path) -> Imported:
         None if quaternions is None else quaternions.astype(float),
         None if phase is None else [str(name) for name in phase.ravel()],
     )
-
-
-def _members(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an archive, after a look at their headers: an archive can be much smaller than what is in it."""
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in _MEMBERS:
-            member = f"{name}.npy"
-            if member not in archive.namelist():
-                continue
-            with archive.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                reader = {
-                    (1, 0): np.lib.format.read_array_header_1_0,
-                    (2, 0): np.lib.format.read_array_header_2_0,
-                }
-                if version not in reader:
-                    raise ValueError(f"array '{name}' is of version {version}")
-                shape, _, _ = reader[version](stream)
-            check_voxels(path.name, (*shape, 2))
-            with archive.open(member) as stream:
-                arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
-    return arrays
 
 
 def _grid(name: str, array: NDArray[Any]) -> NDArray[np.int64]:
@@ -97,7 +82,7 @@ def read_image(path: Path) -> Imported:
     from PIL import Image, ImageSequence, UnidentifiedImageError  # not needed unless there is an image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             check_voxels(path.name, (getattr(image, "n_frames", 1), image.height, image.width))
             frames = [_grey(path.name, frame) for frame in ImageSequence.Iterator(image)]
     except (UnidentifiedImageError, Image.DecompressionBombError, struct.error, *_DAMAGED) as error:

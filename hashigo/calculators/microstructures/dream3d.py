@@ -63,7 +63,7 @@ def _read(name: str, file: h5py.File) -> Imported:
         if quaternions is None:
             quaternions = _orientations(name, group)
         if phases is None and "Phases" in group:
-            phases = [str(int(value)) for value in _array(name, group, "Phases").ravel()]
+            phases = [str(value) for value in _phases(name, group)]
     return Imported(name, ids, quaternions, phases, voxel=float(spacing[0]))
 
 
@@ -139,6 +139,10 @@ def _orientations(name: str, group: h5py.Group) -> Floats | None:
     return None
 
 
+def _phases(name: str, group: h5py.Group) -> NDArray[np.int64]:
+    return whole_numbers(f"'Phases' of {name}", _array(name, group, "Phases").ravel())
+
+
 def _grouped(name: str, cell: h5py.Group, shape: tuple[int, ...]) -> Imported:
     """Cells of one orientation and phase as a grain."""
     if "EulerAngles" not in cell:
@@ -148,7 +152,7 @@ def _grouped(name: str, cell: h5py.Group, shape: tuple[int, ...]) -> Imported:
     angles = _array(name, cell, "EulerAngles").astype(float).reshape(-1, 3)
     if not np.isfinite(angles).all():
         raise InputError(f"{name} has cells whose angles are no numbers (NaN or infinite)")
-    phase = np.zeros(len(angles)) if "Phases" not in cell else _array(name, cell, "Phases").ravel()
+    phase = np.zeros(len(angles)) if "Phases" not in cell else _phases(name, cell)
     unique, ids = np.unique(np.column_stack([angles, phase]), axis=0, return_inverse=True)
     if len(unique) > len(angles) // 8:
         raise InputError(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from hashigo.calculators.microstructures.sample import Floats, check_size
@@ -24,6 +25,8 @@ QUATERNION = ("qx", "qy", "qz", "qw")
 EULER = ("phi1", "Phi", "phi2")
 #: Most bytes of such a file, which is text.
 MOST_BYTES = 2**28
+#: Numbers of grains in a list are below.
+MOST_GRAINS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ def _listed(name: str, text: str) -> Orientations:
     if not len(table):
         raise InputError(f"{name} has no orientations")
     columns = {column: table[:, place] for place, column in enumerate(header)}
-    quaternions = _quaternions(name, columns)
+    quaternions = _quaternions(name, columns, header)
     weights = columns.get("weight")
     if weights is not None and (weights.min() < 0 or not weights.any()):
         raise InputError(f"the weights of {name} must be positive")
     if "grain" in columns:
-        quaternions = _by_number(name, columns["grain"], quaternions)
+        place = _numbered(name, columns["grain"])
+        quaternions = _by_number(place, quaternions, np.nan)
+        weights = None if weights is None else _by_number(place, weights, 0.0)
     return Orientations(quaternions, weights)
 
 
@@ -107,28 +112,52 @@ def _numbers(name: str, number: int, line: list[str], header: list[str]) -> list
     return values
 
 
-def _quaternions(name: str, columns: dict[str, Floats]) -> Floats:
-    if all(column in columns for column in EULER):
-        return from_bunge(np.radians(np.stack([columns[column] for column in EULER], axis=1)))
-    if not all(column in columns for column in QUATERNION):
-        raise InputError(f"{name} lacks a column", fix=f"{' '.join(QUATERNION)}, or {' '.join(EULER)} (°)")
-    found = np.stack([columns[column] for column in QUATERNION], axis=1)
-    norms = np.linalg.norm(found, axis=1)
+def _quaternions(name: str, columns: dict[str, Floats], header: list[str]) -> Floats:
+    told = [kind for kind in (QUATERNION, EULER) if set(kind) & set(header)]
+    if len(told) != 1 or not set(told[0]) <= set(header):
+        raise InputError(
+            f"the columns of {name} are neither quaternions nor Euler angles",
+            fix=f"{' '.join(QUATERNION)}, or {' '.join(EULER)} (°)",
+        )
+    found = np.stack([columns[column] for column in told[0]], axis=1)
+    if told[0] == EULER:
+        return from_bunge(np.radians(found))
+    return unit_quaternions(name, found)
+
+
+def unit_quaternions(name: str, quaternions: Floats) -> Floats:
+    """Quaternions of norm 1.
+
+    Args:
+        name: of the file.
+        quaternions: shape (n, 4), dimensionless; rows of NaN stay so.
+
+    Returns:
+        Shape (n, 4), dimensionless.
+
+    Raises:
+        InputError: names the first whose norm is another than rounding would leave.
+    """
+    norms = np.linalg.norm(quaternions, axis=1)
     off = np.flatnonzero(np.abs(norms - 1.0) > 1e-3)
     if len(off):
         raise InputError(f"the quaternion of orientation {off[0] + 1} of {name} has norm {norms[off[0]]:.3g}")
-    return np.asarray(found / norms[:, None])
+    return np.asarray(quaternions / norms[:, None])
 
 
-def _by_number(name: str, grains: Floats, quaternions: Floats) -> Floats:
-    """Rows in the places that the grains' numbers say."""
-    if (grains < 0).any() or (grains != np.rint(grains)).any() or grains.max() > 1e8:
-        raise InputError(f"column grain of {name} has no whole numbers from 0")
-    numbers = grains.astype(int)
+def _numbered(name: str, grains: Floats) -> NDArray[np.int64]:
+    if (grains < 0).any() or (grains != np.rint(grains)).any() or grains.max() >= MOST_GRAINS:
+        raise InputError(f"column grain of {name} has no whole numbers from 0 to {MOST_GRAINS - 1}")
+    numbers = grains.astype(np.int64)
     if len(np.unique(numbers)) < len(numbers):
         raise InputError(f"{name} has two orientations of one grain")
-    out = np.full((numbers.max() + 1, 4), np.nan)
-    out[numbers] = quaternions
+    return numbers
+
+
+def _by_number(place: NDArray[np.int64], rows: Floats, none: float) -> Floats:
+    """Rows in the places that the grains' numbers say."""
+    out = np.full((int(place.max()) + 1, *rows.shape[1:]), none)
+    out[place] = rows
     return out
 
 
@@ -146,18 +175,20 @@ def _damask(name: str, text: str) -> Orientations:
         row, phase = _constituent(name, number, material)
         rows.append(row)
         phases.append(phase)
-    return Orientations(np.array(rows), None, phases)
+    return Orientations(unit_quaternions(name, np.array(rows)), None, phases)
 
 
 def _constituent(name: str, number: int, material: Any) -> tuple[list[float], str]:
     constituents = material.get("constituents") if isinstance(material, dict) else None
     if not isinstance(constituents, list) or len(constituents) != 1 or not isinstance(constituents[0], dict):
         raise InputError(f"material {number} of {name} does not have one constituent")
-    found = constituents[0].get("O")
+    phase, found = constituents[0].get("phase"), constituents[0].get("O")
+    if not isinstance(phase, (str, int, float, type(None))):
+        raise InputError(f"the phase of material {number} of {name} is no name")
     if not isinstance(found, list) or len(found) != 4:
-        return [np.nan] * 4, str(constituents[0].get("phase"))
+        return [np.nan] * 4, str(phase)
     try:
         scalar, x, y, z = (float(value) for value in found)
     except (TypeError, ValueError):
         raise InputError(f"the orientation of material {number} of {name} is not made of numbers") from None
-    return [x, y, z, scalar], str(constituents[0].get("phase"))
+    return [x, y, z, scalar], str(phase)

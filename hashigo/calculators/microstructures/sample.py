@@ -158,7 +158,9 @@ def settle(imported: Imported, reading: Reading) -> Sample:
         InputError: names the grain, phase or axis at fault.
     """
     known = np.unique(imported.ids)
-    material = np.array([_material(imported, name, reading) for name in _phase_names(imported, known)])
+    names = _phase_names(imported, known)
+    alone = len(set(names)) == 1
+    material = np.array([_material(imported, name, reading, alone) for name in names])
     ids, mirrored = _made_periodic(imported, reading.periodic)
     piece, numbers = _in_pieces(
         imported, ids, mirrored, reading.pieces, dict(zip(known, material, strict=True))
@@ -205,17 +207,17 @@ def _phase_names(imported: Imported, numbers: NDArray[np.int64]) -> list[str]:
     return [str(imported.phases[number]) for number in numbers]
 
 
-def _material(imported: Imported, phase: str, reading: Reading) -> int:
-    """Index of the material of a phase."""
+def _material(imported: Imported, phase: str, reading: Reading, alone: bool) -> int:
+    """Index of the material of a phase, perhaps the only one that a voxel is of."""
     known, phases = (CRYSTAL, *reading.materials), reading.phases
     if phase in phases:
         return known.index(phases[phase])
     if imported.phases is None and not (imported.levels and phases):
         return 0  # numbers of grains, or an image that names none
-    if imported.phases is not None and len(set(imported.phases)) == 1 and not phases:
-        return 0
     if phase in known and not phases:
         return known.index(phase)
+    if imported.phases is not None and alone and not phases:
+        return 0
     what = "grey level" if imported.levels else "phase"
     raise InputError(
         f"{what} {phase} of {imported.name} has no material",

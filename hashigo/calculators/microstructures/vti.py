@@ -112,7 +112,7 @@ def _parse(name: str, head: bytes) -> _Content:
     parser.CharacterDataHandler = content.text
     try:
         parser.Parse(head, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # of an encoding that is not known too
         raise InputError(f"{name} is no VTK XML file: {error}") from None
     if content.file.get("type") != "ImageData" or not content.grid:
         raise InputError(f"{name} is no VTK XML file of image data")
@@ -224,7 +224,8 @@ def _blocks(source: _Raw, header: np.dtype[Any], compressed: bool, limit: int) -
         raise ValueError(f"its blocks have {whole} bytes, expected {limit}")
     data = source.take(source.after(width * (3 + number)), int(sum(sizes[3:])))
     out, place = [], 0
+    most = max(1, min(block, limit))  # none would be no limit
     for size in sizes[3:]:
-        out.append(zlib.decompressobj().decompress(data[place : place + int(size)], min(block, limit)))
+        out.append(zlib.decompressobj().decompress(data[place : place + int(size)], most))
         place += int(size)
     return b"".join(out)

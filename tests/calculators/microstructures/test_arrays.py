@@ -73,6 +73,13 @@ def test_other_files_of_that_name_are_named(tmp_path):
         read_numpy(tmp_path / "e.npz")
 
 
+@pytest.mark.parametrize("quaternions", [np.full((6, 4), "a"), np.ones((6, 4), complex)])
+def test_quaternions_are_numbers(tmp_path, quaternions):
+    np.savez(tmp_path / "a.npz", grain_id=grain_ids(), quaternions=quaternions)
+    with pytest.raises(InputError, match=r"holds <U1|it holds complex128"):
+        read_numpy(tmp_path / "a.npz")
+
+
 def test_an_archive_that_would_fill_the_memory_is_not_opened(tmp_path):
     """Zeros compress a thousandfold: the header tells before they are unpacked."""
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -110,6 +117,10 @@ def test_images_that_do_not_do_are_named(tmp_path):
     Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"image a.png is coloured"):
         read_image(tmp_path / "a.png")
+    # Other formats would be read by programs that the file tells what to do.
+    (tmp_path / "c.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(InputError, match=r"cannot identify image file"):
+        read_image(tmp_path / "c.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
     with pytest.raises(InputError, match=r"b.png is no image that can be read"):
         read_image(tmp_path / "b.png")

@@ -6,6 +6,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from hashigo.calculators.microstructures.dream3d import read_dream3d
+from hashigo.calculators.microstructures.sample import Reading, settle
 from hashigo.errors import InputError
 
 from .files import dream3d_quaternions, eulers, grain_ids, write_dream3d_7, write_dream3d_8
@@ -69,6 +70,22 @@ def test_cells_that_were_not_grouped_are_by_orientation(tmp_path):
         turned = Rotation.from_quat(found.quaternions[inside[0]]).as_matrix()
         assert np.abs(turned - bunge_matrix(angles[number].astype(float)).T).max() < 1e-6
         assert found.phases[inside[0]] == str(PHASES[number])
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_file_of_one_phase_needs_no_names(tmp_path, write):
+    """Row 0 of the features, which no voxel is of, has phase 0."""
+    path = tmp_path / "a.dream3d"
+    write(path, grain_ids(), {"AvgEulerAngles": eulers(), "Phases": np.array([0, 1, 1, 1, 1, 1], np.int32)})
+    found = settle(read_dream3d(path), Reading("assume", "keep", {}, ("pore",)))
+    assert not found.material.any()
+
+
+def test_phases_are_whole_numbers(tmp_path):
+    path = tmp_path / "a.dream3d"
+    write_dream3d_7(path, grain_ids(), {"Phases": np.array([0, 1, np.inf, 1, 1, 1])})
+    with pytest.raises(InputError, match=r"'Phases' of a.dream3d has voxels that are no numbers"):
+        read_dream3d(path)
 
 
 def test_voxels_must_be_cubes(tmp_path):

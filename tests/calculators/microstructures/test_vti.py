@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import base64
+import contextlib
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -49,6 +54,8 @@ def changed(path, old, new, mode="binary"):
         (BOMB, "declares a document type"),
         (b"<VTKFile", "is no VTK XML file"),
         (b"\x00\x01", "is no VTK XML file"),
+        (b'<?xml version="1.0" encoding="none"?><VTKFile/>', "is no VTK XML file"),
+        (b'<?xml version="1.0" encoding="shift-jis"?><VTKFile/>', "is no VTK XML file"),
         (b'<VTKFile type="PolyData"></VTKFile>', "no VTK XML file of image data"),
         (b'<VTKFile type="ImageData"><AppendedData encoding="raw">_abc', "appended data .* are cut off"),
     ],
@@ -77,3 +84,29 @@ def test_damaged_files_are_named(tmp_path, old, new, mode, complaint):
     path = changed(tmp_path / "bad.vti", old, new, mode)
     with pytest.raises(InputError, match=complaint):
         read_vti(path)
+
+
+@pytest.mark.parametrize(("block", "last"), [(0, 64), (2**31, 64)])
+def test_a_block_is_not_unpacked_beyond_what_the_grid_needs(tmp_path, monkeypatch, block, last):
+    """Zeros compress a thousandfold, and a size of zero is no limit to zlib."""
+    sizes = []
+
+    class Spy:
+        def decompress(self, data, most):
+            found = zlib.decompress(data)[: most or None]
+            sizes.append(len(found))
+            return found
+
+    packed = zlib.compress(bytes(1 << 20))
+    monkeypatch.setattr("hashigo.calculators.microstructures.vti.zlib.decompressobj", Spy)
+    header = struct.pack("<4I", 1, block, last, len(packed))
+    content = (base64.b64encode(header) + base64.b64encode(packed)).decode()
+    path = tmp_path / "bomb.vti"
+    path.write_text(
+        '<VTKFile type="ImageData" byte_order="LittleEndian" compressor="vtkZLibDataCompressor"><ImageData '
+        'WholeExtent="0 2 0 2 0 2"><Piece><CellData><DataArray type="Int64" Name="material" format="binary">'
+        f"{content}</DataArray></CellData></Piece></ImageData></VTKFile>"
+    )
+    with contextlib.suppress(InputError):
+        read_vti(path)
+    assert max(sizes) <= 64
