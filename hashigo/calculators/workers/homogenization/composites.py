@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hashigo.calculators.workers.homogenization.microstructure import Geometry, Shape, count
@@ -29,11 +30,19 @@ def semi_axes_of(fraction: float, number: int, ratios: Sequence[float], shape: S
         shape: number of voxels along z, y, x.
 
     Returns:
-        Along x, y, z, shape (3,), number of voxels.
+        Along x, y, z, shape (3,), number of voxels; infinite along an axis of one voxel, where they are cylinders.
     """
-    ratio = np.asarray(ratios, dtype=float)
+    ratio, wide = np.asarray(ratios, dtype=float), _extended(shape)
     volume = fraction * math.prod(shape) / number
-    return np.asarray(ratio * np.cbrt(3.0 * volume / (4.0 * np.pi * ratio.prod())))
+    ball = {3: 4.0 * np.pi / 3.0, 2: np.pi, 1: 2.0}[int(wide.sum())]
+    axes = np.full(3, np.inf)
+    axes[wide] = ratio[wide] * (volume / (ball * ratio[wide].prod())) ** (1.0 / wide.sum())
+    return axes
+
+
+def _extended(shape: Shape) -> NDArray[np.bool_]:
+    """Axes x, y, z along which there is more than one voxel."""
+    return np.array(shape[::-1]) > 1
 
 
 def pack(number: int, lengths: Floats, generator: np.random.Generator) -> Floats | None:
@@ -43,18 +52,18 @@ def pack(number: int, lengths: Floats, generator: np.random.Generator) -> Floats
 
     Args:
         number: of spheres.
-        lengths: edges of the box along x, y, z, shape (3,), in radii, dimensionless.
+        lengths: edges of the box along its axes, shape (n_axes,), in radii, dimensionless.
         generator: of the random numbers.
 
     Returns:
-        Shape (number, 3), in radii, dimensionless; None where they do not come apart.
+        Shape (number, n_axes), in radii, dimensionless; None where they do not come apart.
 
     Source: after Jodrey & Tory, Phys. Rev. A 32, 2347 (1985).
     """
     apart = 2.0 * GAP
     if lengths.min() < apart:
         return None
-    centres = generator.random((number, 3)) * lengths
+    centres = generator.random((number, len(lengths))) * lengths
     for _ in range(SWEEPS):
         pairs = cKDTree(centres, boxsize=lengths).query_pairs(apart * (1 - 1e-9), output_type="ndarray")
         if not len(pairs):
@@ -103,7 +112,8 @@ def with_inclusions(
             f"{number} inclusions of a fraction of {fraction:g} have a semi-axis of {axes.min():.2g} voxels",
             fix=f"set voxels to {math.ceil(max(shape) * 2.0 / axes.min())} or more, or take fewer inclusions",
         )
-    lengths = np.array(shape[::-1], dtype=float) / axes
+    wide = _extended(shape)
+    lengths = np.array(shape[::-1], dtype=float)[wide] / axes[wide]
     centres = pack(number, lengths, generator)
     if centres is None:
         raise InputError(
@@ -112,7 +122,7 @@ def with_inclusions(
         )
     edges = [(np.arange(n) + 0.5) / axis for n, axis in zip(shape, axes[::-1], strict=True)]
     z, y, x = np.meshgrid(edges[0][planes], edges[1], edges[2], indexing="ij")
-    places = np.stack([x, y, z], axis=-1).reshape(-1, 3)
+    places = np.stack([x, y, z], axis=-1).reshape(-1, 3)[:, wide]
     tree = cKDTree(centres, boxsize=lengths)
     _, nearest = tree.query(places, distance_upper_bound=1.0)
     found = nearest.reshape(x.shape)

@@ -27,6 +27,7 @@ from hashigo.calculators.workers.homogenization.microstructure import (
     Indices,
     Shape,
     count,
+    extended_axes,
     require_resolved,
 )
 from hashigo.calculators.workers.homogenization.power_cells import add_up, power_cells
@@ -45,11 +46,11 @@ STEPS, HALVINGS = 12, 6
 HIT = 0.01
 #: How many times that is near enough while points still move, dimensionless.
 ROUGHLY = 10.0
-#: Least voxels of a grain asked for, number.
+#: Least voxels of the smallest grain, number.
 FEWEST = 8
 
 
-def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator) -> Floats:
+def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator, axes: int = 3) -> Floats:
     """Volume fractions of grains with log-normal diameters, one from each n-th part of the distribution.
 
     Those of the outermost parts are not further out than the middle of these.
@@ -58,13 +59,37 @@ def lognormal_volumes(grains: int, spread: float, generator: np.random.Generator
         grains: number of grains.
         spread: standard deviation of the logarithm of the diameter, dimensionless.
         generator: of the random numbers.
+        axes: number of axes along which a grain extends.
 
     Returns:
         In random order, sum 1, shape (n_grains,), dimensionless.
     """
     share = (generator.permutation(grains) + generator.random(grains)) / grains
-    volumes = np.exp(3.0 * spread * ndtri(np.clip(share, 0.5 / grains, 1.0 - 0.5 / grains)))
+    volumes = np.exp(axes * spread * ndtri(np.clip(share, 0.5 / grains, 1.0 - 0.5 / grains)))
     return np.asarray(volumes / volumes.sum())
+
+
+def require_smallest(grains: int, shape: Shape, spread: float) -> None:
+    """Make sure that the smallest of log-normal grains has some voxels.
+
+    Args:
+        grains: number of grains.
+        shape: number of voxels along z, y, x.
+        spread: standard deviation of the logarithm of the diameter, dimensionless.
+
+    Raises:
+        InputError: tells how many voxels it would take.
+    """
+    axes = extended_axes(shape)
+    width = axes * spread  # of the logarithm of volumes, whose mean is exp(width² / 2) of the median
+    share = float(np.exp(width * ndtri(0.5 / grains) - 0.5 * width**2)) / grains if grains > 1 else 1.0
+    smallest = share * math.prod(shape)
+    if smallest < FEWEST:
+        raise InputError(
+            f"the smallest of {grains} grains would have {smallest:.1f} voxels, fewer than {FEWEST}",
+            fix=f"set voxels to {math.ceil(max(shape) * (FEWEST / smallest) ** (1 / axes))} or more, or lower "
+            "size_spread or grains",
+        )
 
 
 @dataclass(frozen=True)
@@ -196,13 +221,8 @@ def laguerre_geometry(
     Raises:
         InputError: when the smallest grain would have too few voxels.
     """
-    targets = lognormal_volumes(grains, spread, generator) * math.prod(shape)
-    if targets.min() < FEWEST:
-        factor = (FEWEST / targets.min()) ** (1 / 3)
-        raise InputError(
-            f"the smallest of {grains} grains would have {targets.min():.1f} voxels, fewer than {FEWEST}",
-            fix=f"set voxels to {math.ceil(max(shape) * factor)} or more, or lower size_spread or grains",
-        )
+    require_smallest(grains, shape, spread)
+    targets = lognormal_volumes(grains, spread, generator, extended_axes(shape)) * math.prod(shape)
     start = generator.random((grains, 3)) * np.array(shape[::-1], dtype=float)
     diagram = _fitted(start, targets, shape, comm)
     every = np.arange(shape[0])[planes]

@@ -66,8 +66,10 @@ class Microstructure:
 
     @property
     def _voxels_across(self) -> Floats:
-        """Sphere-equivalent diameters in voxels."""
-        return np.asarray(np.cbrt(6.0 * self.fractions * math.prod(self.shape) / np.pi))
+        """Sphere-equivalent diameters in voxels; of a circle where the sample is one voxel thick."""
+        axes = extended_axes(self.shape)
+        factor = {3: 6.0 / np.pi, 2: 4.0 / np.pi, 1: 1.0}[axes]
+        return np.asarray((factor * self.fractions * math.prod(self.shape)) ** (1.0 / axes))
 
     @property
     def crystals(self) -> NDArray[np.bool_]:
@@ -89,6 +91,15 @@ class Microstructure:
     def spacing(self) -> float:
         """Edge of a voxel over the mean diameter of the crystal's grains, dimensionless."""
         return 1.0 / (self.mean_diameter * self.shape[2])
+
+
+def extended_axes(shape: Shape) -> int:
+    """Number of axes along which a sample has more than one voxel; at least 1.
+
+    Args:
+        shape: number of voxels along z, y, x.
+    """
+    return max(1, sum(n > 1 for n in shape))
 
 
 def smallest_grid(grains: int) -> int:

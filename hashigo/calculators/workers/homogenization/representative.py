@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from hashigo.calculators.results import ResultWriter
+from hashigo.calculators.workers.homogenization.laguerre import require_smallest
+from hashigo.calculators.workers.homogenization.microstructure import extended_axes
 from hashigo.calculators.workers.homogenization.recipe import Recipe
 from hashigo.calculators.workers.homogenization.tensors import Floats
 from hashigo.errors import InputError
@@ -151,7 +153,7 @@ def of_size(recipe: Recipe, grains: int) -> Recipe:
         recipe: how it is made.
         grains: number of grains.
     """
-    edge = (grains / recipe.grains) ** (1 / max(1, sum(n > 1 for n in recipe.shape)))
+    edge = (grains / recipe.grains) ** (1 / extended_axes(recipe.shape))
     z, y, x = (max(1, round(n * edge)) if n > 1 else 1 for n in recipe.shape)
     inclusions = max(1, round(recipe.inclusions * grains / recipe.grains))
     return replace(recipe, grains=grains, shape=(z, y, x), inclusions=inclusions)
@@ -173,6 +175,9 @@ def find_representative(recipe: Recipe, wanted: Wanted, evaluate: Evaluate) -> R
             f"a microstructure of kind {recipe.kind} has no representative volume to look for",
             fix="leave out mesoscale.representative, or choose voronoi, laguerre or inclusions",
         )
+    largest = of_size(recipe, wanted.sizes[-1])
+    if recipe.size_spread > 0:
+        require_smallest(largest.grains, largest.shape, recipe.size_spread)
     found = Representative(wanted, ())
     for grains in wanted.sizes:
         sample = of_size(recipe, grains)

@@ -53,6 +53,14 @@ def test_ellipsoids_have_their_axes():
     assert inside.mean() == pytest.approx(0.05, rel=0.02)
 
 
+@pytest.mark.parametrize("shape", [(1, 60, 64), (60, 1, 64)])
+def test_inclusions_of_a_plane_are_cylinders(shape):
+    found = composite(0.3, 5, shape)
+    inclusions = found.counts[found.material == 1] / (60 * 64)
+    assert len(inclusions) == 5
+    assert inclusions == pytest.approx(np.full(5, 0.06), rel=0.03)
+
+
 def test_grains_that_inclusions_swallow_are_left_out():
     found = composite(0.4, 1, (24, 24, 24), grains=200)
     assert (found.counts > 0).all()

@@ -52,6 +52,16 @@ def test_any_number_of_ranks_makes_the_same(kind):
     assert not np.array_equal(other.quaternions, alone.quaternions)
 
 
+def test_grains_of_a_plane_are_circles():
+    recipe = Recipe.read(
+        {"grains": 9, "voxels": [48, 48, 1], "microstructure": {"kind": "laguerre", "size_spread": 0.3}}
+    )
+    sample = recipe.make(0, slice(None), COMM)
+    voxels = sample.fractions * 48**2
+    assert sample.diameters / sample.spacing == pytest.approx(np.sqrt(4 / np.pi * voxels))
+    assert np.log(sample.diameters).std() == pytest.approx(0.3, abs=0.05)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_fractions_are_those_of_the_whole_grid(kind):
     recipe = Recipe.read(KINDS[kind])

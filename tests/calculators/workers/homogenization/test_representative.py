@@ -83,6 +83,17 @@ def test_samples_of_another_size_have_grains_as_well_resolved():
     assert filled.inclusions == 40
 
 
+def test_a_largest_sample_of_grains_too_small_is_told_before_anything_is_solved():
+    """Among many log-normal grains the smallest is smaller than among few."""
+
+    def never(recipe, index):
+        raise AssertionError("solved")
+
+    few = Recipe(kind="laguerre", grains=20, shape=(20, 20, 20), size_spread=0.45)
+    with pytest.raises(InputError, match=r"smallest of 512 grains would have \d\.\d voxels"):
+        find_representative(few, Wanted(most_grains=600), never)
+
+
 def test_what_does_not_vary_has_no_representative_volume():
     with pytest.raises(InputError, match="kind laminate has no representative volume"):
         find_representative(Recipe(kind="laminate", layers=((0, 1.0),)), Wanted(), scattered(0.1))
