@@ -375,6 +375,6 @@ def _knudsen(results: Results) -> Iterator[tuple[str, str, str]]:
     if warning:
         yield "mesoscale", "Fourier's law", str(warning)
     boundaries = results.note("mesoscale", "boundaries")
-    if boundaries:
+    if boundaries and boundaries["area_over_stereology"] is not None:
         text = f"{boundaries['area_over_stereology']:.3f} of what lines through the microstructure say"
         yield "mesoscale", "area of grain boundaries", text

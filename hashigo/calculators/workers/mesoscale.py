@@ -57,7 +57,7 @@ from hashigo.calculators.workers.homogenization.tensors import Floats, isotropic
 from hashigo.calculators.workers.job import Job
 from hashigo.errors import InputError
 
-TASK_VERSION = 7
+TASK_VERSION = 8
 
 
 def run(job: Job) -> None:
@@ -132,8 +132,10 @@ def _conduct(
     sizes, boundary = settings.grain_sizes, settings.boundary
     others = tensors_of(materials, "conductivity")
     pairs = [(index, size) for index in conduction.indices for size in sizes]
+    void = np.array([False, *(material.is_void for material in materials)])
     interfaces = [
-        find_interfaces(sample.grain_id, slabs, smoothing_reach(1.0 / sample.spacing)) for sample in samples
+        find_interfaces(sample.grain_id, slabs, smoothing_reach(1.0 / sample.spacing), void[sample.material])
+        for sample in samples
     ]
 
     def by_condition(values: Floats, axis: int = 0) -> Floats:

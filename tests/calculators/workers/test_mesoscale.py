@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from hashigo.calculators.workers import mesoscale
 from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.bounds import Margin
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.output_conduction import _relative_parts
 from hashigo.calculators.workers.homogenization.peers import own
 from hashigo.calculators.workers.homogenization.problem_file import read_problem
 from hashigo.calculators.workers.job import Job
@@ -376,6 +378,22 @@ def test_without_the_resistances_error_that_of_the_conductivity_is_not_known(inp
     with run(inputs, tmp_path / "m.vtkhdf", boundary={"kapitza": 5e-9}, grain_sizes=[1e6]) as reader:
         assert reader.quantity("effective_thermal_conductivity").standard_uncertainty is None
         assert reader.note("knudsen")["warning"] == ""
+
+
+def test_one_grain_has_no_boundary_to_compare(inputs, tmp_path):
+    with run(inputs, tmp_path / "m.vtkhdf", grains=1, realisations=1, boundary=KAPITZA) as reader:
+        kappa = reader.quantity("effective_thermal_conductivity").value
+        assert reader.note("boundaries")["area_over_stereology"] is None
+        assert reader.quantity("boundary_area_density").value == pytest.approx([0.0, 0.0])
+    assert np.allclose(kappa, crystal_conductivity(mode_arrays())[1] * np.eye(3), rtol=1e-9, atol=1e-6)
+
+
+def test_an_uncertainty_of_the_model_without_members_is_not_lost(inputs, tmp_path):
+    """A part of the crystal's conductivity is a part of the polycrystal's, by members or as it is."""
+    lattice = crystal_conductivity(mode_arrays())[1] * np.eye(3)[None]
+    column = Column("lattice_thermal_conductivity", lattice, "made up", {"model": 0.1 * lattice})
+    assert _relative_parts(column)["model"] == pytest.approx([0.1])
+    assert _relative_parts(replace(column, members=lattice[None])) == {}
 
 
 def test_mirrors_leave_the_crystals_conductivity(inputs, tmp_path):

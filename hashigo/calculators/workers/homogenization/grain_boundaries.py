@@ -57,25 +57,31 @@ def smoothing_reach(diameter: float) -> int:
     return int(np.clip(diameter / VOXELS_PER_REACH, 1, MOST_REACH))
 
 
-def find_interfaces(grain_id: NDArray[np.int32], slabs: Slabs, reach: int = 1) -> Interfaces:
-    """Find the boundaries of a periodic microstructure.
+def find_interfaces(
+    grain_id: NDArray[np.int32], slabs: Slabs, reach: int = 1, voids: NDArray[np.bool_] | None = None
+) -> Interfaces:
+    """Find the boundaries of a periodic microstructure; the surface of a void is none.
 
     Args:
         grain_id: grain of each voxel of this rank's planes, shape (planes, ny, nx), indices.
         slabs: the grid and its ranks.
         reach: voxels that the smoothing reaches on each side, count.
+        voids: which grains are void, shape (n_grains,), dimensionless; None where none is.
 
     Source: stereology: Underwood, Quantitative Stereology (1970), S_V = 2 P_L.
     """
-    padded = _with_neighbours(np.ascontiguousarray(grain_id), slabs.comm, reach)
+    padded = _with_neighbours(_marked(grain_id, voids), slabs.comm, reach)
     dense = np.zeros((*grain_id.shape, 6))
     _fill_areas(padded, *_kernels(reach), dense)
     trace = dense[..., :3].sum(axis=-1)
     index = np.flatnonzero(trace.ravel() > LEAST_AREA)
     parts = slabs.comm.allgather((dense.reshape(-1, 6)[index], grain_id.ravel()[index].astype(np.int64)))
     rank = slabs.comm.rank
-    crossings = sum(int((grain_id != np.roll(grain_id, -1, axis)).sum()) for axis in (1, 2))
-    crossings += int((grain_id != padded[reach + 1 : reach + 1 + len(grain_id)]).sum())
+    own = padded[reach : reach + len(grain_id)]
+    beyond = (
+        np.roll(own, -1, 1), np.roll(own, -1, 2), padded[reach + 1 : reach + 1 + len(grain_id)]
+    )  # fmt: skip
+    crossings = sum(int(((own != other) & (own >= 0) & (other >= 0)).sum()) for other in beyond)
     return Interfaces(
         index=index,
         start=sum(len(part[0]) for part in parts[:rank]),
@@ -84,6 +90,13 @@ def find_interfaces(grain_id: NDArray[np.int32], slabs: Slabs, reach: int = 1) -
         density=float(sum(part[0][:, :3].sum() for part in parts)) / slabs.voxels,
         intercepts=2.0 * float(slabs.comm.allreduce(crossings)) / (3.0 * slabs.voxels),
     )
+
+
+def _marked(grain_id: NDArray[np.int32], voids: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    """All voids as -1."""
+    if voids is None:
+        return np.ascontiguousarray(grain_id)
+    return np.where(voids[grain_id], np.int32(-1), grain_id)
 
 
 def _with_neighbours(field: NDArray[np.int32], comm: Any, reach: int) -> NDArray[np.int32]:
@@ -124,7 +137,8 @@ def _kernels(reach: int) -> tuple[Floats, Floats]:
 
 @numba.njit(cache=True)
 def _fill_areas(grains: Any, smooth: Any, gradient: Any, areas: Any) -> None:
-    """Area tensors xx, yy, zz, yz, xz, xy of each voxel; `grains` has as many planes more as the kernels reach."""
+    """Area tensors xx, yy, zz, yz, xz, xy of each voxel; `grains`, -1 in voids, has as many planes more as the kernels
+    reach."""
     planes, ny, nx = areas.shape[0], areas.shape[1], areas.shape[2]
     size = smooth.shape[0]
     reach = size // 2
@@ -152,6 +166,8 @@ def _fill_areas(grains: Any, smooth: Any, gradient: Any, areas: Any) -> None:
                                 slope[m, e] += gradient[e, a, b, c]
                 for m in range(count):
                     for n in range(m):
+                        if found[m] < 0 or found[n] < 0:
+                            continue
                         x = share[m] * slope[n, 0] - share[n] * slope[m, 0]
                         y = share[m] * slope[n, 1] - share[n] * slope[m, 1]
                         z = share[m] * slope[n, 2] - share[n] * slope[m, 2]

@@ -192,14 +192,15 @@ def _write_resistive(writer: ResultWriter, heat: Heat) -> None:
 
 
 def _relative_parts(bulk: Column) -> dict[str, Floats]:
-    """Parts of the crystal's uncertainty but the model's, relative, shape (n_temperatures,), dimensionless.
+    """Parts of the crystal's uncertainty, relative, shape (n_temperatures,), dimensionless.
 
-    Sampling is that of microstructures here; that of displaced supercells is their part.
+    That of the model is left out where its members are followed. Sampling is that of microstructures here; that of
+    displaced supercells is their part.
     """
     trace = np.trace(bulk.value, axis1=1, axis2=2)
     parts: dict[str, Floats] = {}
     for name, part in bulk.components.items():
-        if name != "model":
+        if name != "model" or bulk.members is None:
             to = "supercell" if name == "sampling" else name
             relative = np.trace(part, axis1=1, axis2=2) / trace
             parts[to] = np.hypot(parts.get(to, 0.0), relative)
@@ -228,9 +229,9 @@ def _write_area(writer: ResultWriter, heat: Heat) -> None:
             conditions=[{"grain_size": size} for size in heat.sizes],
             components=uncertainty_components(densities, None),
         )
-    ratio = np.mean([found.density / found.intercepts for found in heat.interfaces])
+    ratios = [found.density / found.intercepts for found in heat.interfaces if found.intercepts > 0]
     model: dict[str, Any] = {
-        "area_over_stereology": float(ratio),
+        "area_over_stereology": float(np.mean(ratios)) if ratios else None,
         "stereology": "twice the boundaries that a line along an axis crosses in a unit of its length",
     }
     if heat.boundary.kapitza is None:

@@ -35,7 +35,7 @@ def write_expansion(writer: ResultWriter, probe: ExpansionProbe, crystal: Crysta
     if alpha.components:
         parts = uncertainty_components(mandel_to_matrix(found), members)
         for name, part in alpha.components.items():
-            if name != "model":
+            if name != "model" or members is None:
                 # The map is linear: what changes the crystal's expansion by this changes the sample's by its image.
                 image = probe.expansions(matrix_to_mandel(part), columns) - probe.beside[:, columns]
                 to = "supercell" if name == "sampling" else name
@@ -86,6 +86,6 @@ def write_stress(writer: ResultWriter, probe: StressProbe, cooling: Cooling, cry
             "mean_stress": 0.0,
             "strain": cooling.eigenstrain.tolist(),
             "principal": "largest, positive in tension",
-            "law": "linear elasticity with the stiffness at the lower temperature; nothing creeps or cracks",
+            "law": "linear elasticity with the stiffness at the final temperature; nothing creeps or cracks",
         },
     )

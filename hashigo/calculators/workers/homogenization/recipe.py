@@ -86,7 +86,7 @@ class Recipe:
         found = cls(
             kind=kind,
             grains=int(parameters.get("grains", 50)),
-            shape=grid_shape(parameters.get("voxels", 32)),
+            shape=grid_shape(parameters.get("voxels", 33)),
             size_spread=float(spread),
             materials=names,
             texture=Texture(**_texture(parameters), quaternions=given.quaternions, weights=given.weights),

@@ -78,6 +78,24 @@ def test_the_area_of_layers_is_counted_exactly():
     assert found.intercepts == pytest.approx(2 * 3 / 12 / 3, rel=1e-13)
 
 
+def test_the_surface_of_a_void_is_no_boundary():
+    """Two layers of crystal, one a pore between them: one boundary across z is left of three."""
+    grain_id = np.repeat([0, 1, 2], [3, 4, 5])[:, None, None] * np.ones((12, 6, 6), dtype=int)
+    voids = np.array([False, True, False])
+    found = find_interfaces(grain_id.astype(np.int32), slabs_of(grain_id), 1, voids)
+    assert found.density == pytest.approx(1 / 12, rel=1e-13)
+    assert found.intercepts == pytest.approx(2 / 12 / 3, rel=1e-13)
+    assert not np.isin(found.owner, 1).any()
+
+
+def test_a_pore_in_one_grain_has_nothing_to_do_with_resistance():
+    z, y, x = np.meshgrid(*[np.arange(10) - 4.5] * 3, indexing="ij")
+    grain_id = (x**2 + y**2 + z**2 < 9).astype(np.int32)
+    found = find_interfaces(grain_id, slabs_of(grain_id), 2, np.array([False, True]))
+    assert found.density == 0
+    assert len(found.index) == 0
+
+
 @pytest.mark.parametrize(
     ("normal", "voxels", "error"), [((1, 1, 0), 16, 1e-4), ((1, 1, 1), 32, 1e-4), ((1, 2, 3), 32, 0.01)]
 )
@@ -142,11 +160,11 @@ def test_boundary_area_of_random_cells():
 @pytest.mark.parametrize(("size", "reach"), [(2, 1), (3, 3)])
 def test_ranks_find_the_boundaries_that_one_finds(size, reach):
     """With slabs of one or two planes, thinner than the smoothing reaches."""
-    grain_id = voronoi_polycrystal(6, 10, 1).grain_id[:5]
-    alone = find_interfaces(grain_id, slabs_of(grain_id), reach)
+    grain_id, voids = voronoi_polycrystal(6, 10, 1).grain_id[:5], np.arange(6) == 2
+    alone = find_interfaces(grain_id, slabs_of(grain_id), reach, voids)
 
     def work(planes, comm):
-        return find_interfaces(grain_id[planes], Slabs(grain_id.shape, comm), reach)
+        return find_interfaces(grain_id[planes], Slabs(grain_id.shape, comm), reach, voids)
 
     parts = on_ranks(size, 5, work)
     assert len(np.concatenate([part.index for part in parts])) == len(alone.index)
