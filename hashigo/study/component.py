@@ -137,10 +137,11 @@ class Component(Section):
         2, description="Cells along each edge of a voxel of the mask; half as many are computed too."
     )
     initial_temperature: Temperature = Field(300.0, gt=0, description="Temperature at the start, K.")
-    faces: dict[FaceName, Face] = Field(
+    faces: dict[FaceName | Literal["inner"], Face] = Field(
         default_factory=dict,
         description="What holds at faces of the box, {x-: {temperature: 300}, x+: {flux: 1e5}, y-: {convection: "
-        "{coefficient: 50, ambient: 300}}}; the others let no heat through.",
+        "{coefficient: 50, ambient: 300}}}; the others let no heat through. inner: all "
+        "surfaces of a mask inside its box.",
     )
     source: PowerDensity = Field(0.0, description="Heat source everywhere, W/m^3.")
     pulses: tuple[tuple[Seconds, Seconds], ...] = Field(
@@ -193,6 +194,8 @@ class Component(Section):
             raise ValueError("a mask needs 'voxel', the edge of its voxels in mm")
         if self.mask is None and self.voxel is not None:
             raise ValueError("'voxel' is for a mask")
+        if self.mask is None and "inner" in self.faces:
+            raise ValueError("faces.inner are surfaces of a mask inside its box, and no mask is given")
         if self.mask is None and self.regions:
             raise ValueError("regions are those of a mask, and none is given")
         if self.size is not None:

@@ -58,6 +58,7 @@ def test_units_are_converted():
         ({"material": {"conductivity": {300: -1}}}, "conductivity must be positive"),
         ({"material": {"density": "1 kg"}}, "cannot be converted"),
         ({"regions": {2: {"source": 1}}}, "regions are those of a mask"),
+        ({"faces": {"inner": {"flux": 1e5}}}, "faces.inner are surfaces of a mask"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(changes, sentence):

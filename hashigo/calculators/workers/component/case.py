@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.calculators.workers.component.grid import FACES, Grid, check_connected
+from hashigo.calculators.workers.component.grid import FACES, INNER, Grid, check_connected
 from hashigo.calculators.workers.component.heat import Condition
 from hashigo.calculators.workers.component.stress import Supports
 from hashigo.errors import InputError
@@ -139,7 +139,7 @@ class Case:
             grid,
             coarse,
             float(given["initial_temperature"]),
-            {name: _condition(given["faces"][name]) for name in FACES if name in given["faces"]},
+            _conditions(given["faces"]),
             {number: _source(given, regions.get(number, {})) for number in present},
             tuple((float(start), float(end)) for start, end in given["pulses"]),
             float(given["duration"]),
@@ -162,8 +162,14 @@ class Case:
                 f"the component has {self.grid.n_cells} cells, more than {MOST_CELLS}",
                 fix="give fewer cells, a coarser mask, or a smaller component.refine",
             )
+        inner = [name for name in self.faces if name in INNER]
+        if inner and not any(len(self.grid.at_face(name)) for name in inner):
+            raise InputError(
+                "component.faces has 'inner', and the body has no surface inside its box",
+                fix="leave it out, or give a mask that is smaller than its box",
+            )
         for name in {*self.faces, *self.supports.held, *self.supports.pressure}:
-            if not len(self.grid.at_face(name)):
+            if name not in INNER and not len(self.grid.at_face(name)):
                 raise InputError(
                     f"the component has no cell at its face {name}", fix="choose a face that the mask reaches"
                 )
@@ -172,6 +178,12 @@ class Case:
 def _fifths(duration: float) -> tuple[float, ...]:
     """Five times, the last of which is the end itself and not its rounding."""
     return (*(duration * part / 5 for part in range(1, 5)), duration)
+
+
+def _conditions(faces: Mapping[str, Any]) -> dict[str, Condition]:
+    """By face of the box, and for inner surfaces by the side that they look to."""
+    found = {name: _condition(faces[name]) for name in FACES if name in faces}
+    return found | {name: _condition(faces["inner"]) for name in INNER if "inner" in faces}
 
 
 def _condition(face: Mapping[str, Any]) -> Condition:

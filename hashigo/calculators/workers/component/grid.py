@@ -16,6 +16,12 @@ Integers = NDArray[np.int64]
 
 #: Faces of the box, by axis and side.
 FACES = ("x-", "x+", "y-", "y+", "z-", "z+")
+#: Surfaces of the body that are not at a face of the box, by the side that they look to.
+INNER = tuple(f"{face} inner" for face in FACES)
+#: Reach of the smoothing that gives normals of inner surfaces, edges of a voxel of the mask.
+REACH = 1.5
+#: Share of a step that counts at least, so that convection there stays finite, dimensionless.
+LEAST_SHARE = 1e-6
 #: Axis of the arrays that lies along x, y, z.
 ARRAY_AXIS = (2, 1, 0)
 
@@ -27,10 +33,12 @@ class Grid:
     Attributes:
         region: number of each cell's region, 0 outside the body, shape (nz, ny, nx), dimensionless.
         spacing: edges of a cell along x, y, z, shape (3,), m.
+        voxel: cells along each edge of a voxel of the mask, count.
     """
 
     region: Integers
     spacing: Floats
+    voxel: int = 1
 
     @classmethod
     def box(cls, size: Floats, cells: tuple[int, int, int]) -> Grid:
@@ -98,17 +106,58 @@ class Grid:
         return low[both], high[both]
 
     def at_face(self, face: str) -> Integers:
-        """Cells of the body at a face of the box.
+        """Cells of the body at a face of the box, or at inner surfaces that look to one side.
 
         Args:
-            face: one of `FACES`.
+            face: one of `FACES` or `INNER`.
 
         Returns:
             Indices, shape (n,), dimensionless.
         """
         axis, high = face_axis(face)
         plane = np.take(self.number, -1 if high else 0, axis=ARRAY_AXIS[axis]).ravel()
-        return plane[plane >= 0]
+        if face in FACES:
+            return plane[plane >= 0]
+        inner = self.exposed(axis, high)
+        inner[plane[plane >= 0]] = False
+        return np.flatnonzero(inner)
+
+    def face_shares(self, face: str) -> Floats:
+        """Area of the surface that each cell has at a face, over that of the cell's side.
+
+        Inner surfaces of a mask are stairs, whose area is up to √3 too large; each step counts by the part of it that
+        lies across the normal of the smoothed mask, which sums up to the area of the smooth surface.
+
+        Args:
+            face: one of `FACES` or `INNER`.
+
+        Returns:
+            In the order of `at_face`, shape (n,), dimensionless.
+        """
+        axis, high = face_axis(face)
+        cells = self.at_face(face)
+        if face in FACES:
+            return np.ones(len(cells))
+        places = np.argwhere(self.inside)[cells]
+        beyond = places.copy()
+        beyond[:, ARRAY_AXIS[axis]] += 1 if high else -1
+        # The normal in the middle of the step, between the cell and its neighbour outside.
+        normal = self._slopes[(slice(None), *places.T)] + self._slopes[(slice(None), *beyond.T)]
+        length = np.maximum(np.linalg.norm(normal, axis=0), np.finfo(float).tiny)
+        return np.maximum(np.abs(normal[axis]) / length, LEAST_SHARE)
+
+    @cached_property
+    def _slopes(self) -> Floats:
+        """Gradient of the smoothed mask along x, y, z, shape (3, nz, ny, nx); the box's faces are no surfaces."""
+        from scipy.ndimage import gaussian_filter
+
+        indicator = self.inside.astype(float)
+        found = []
+        for axis in range(3):
+            order = [0, 0, 0]
+            order[ARRAY_AXIS[axis]] = 1
+            found.append(gaussian_filter(indicator, REACH * self.voxel, order=order, mode="nearest"))
+        return np.array(found)
 
     def exposed(self, axis: int, high: bool) -> NDArray[np.bool_]:
         """Cells of the body without a neighbour on one side.
@@ -134,7 +183,7 @@ class Grid:
         region = self.region
         for axis in range(3):
             region = np.repeat(region, factor, axis=axis)
-        return Grid(region, self.spacing / factor)
+        return Grid(region, self.spacing / factor, self.voxel * factor)
 
     def spread(self, values: NDArray[Any], outside: float = np.nan) -> NDArray[Any]:
         """Values of the body's cells on the whole box.

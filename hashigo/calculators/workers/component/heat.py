@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashigo.calculators.workers.component.grid import FACES, Grid, face_axis
+from hashigo.calculators.workers.component.grid import FACES, INNER, Grid, face_axis
 from hashigo.calculators.workers.component.material import Material
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ class HeatProblem:
     Args:
         grid: its cells.
         materials: by number of region.
-        faces: what holds at each face of the box; those not named let no heat through.
+        faces: what holds at each face of the box and at inner surfaces; those not named let no heat through.
         source: power by volume of each region, W/m^3.
     """
 
@@ -73,7 +73,7 @@ class HeatProblem:
         source: Mapping[int, float],
     ) -> None:
         self.grid = grid
-        self.faces = {name: faces[name] for name in FACES if name in faces}
+        self.faces = {name: faces[name] for name in FACES + INNER if name in faces}
         self._members = {region: np.flatnonzero(grid.regions == region) for region in materials}
         self._members = {region: cells for region, cells in self._members.items() if len(cells)}
         self.materials = {region: materials[region] for region in self._members}
@@ -82,6 +82,7 @@ class HeatProblem:
             self.power[cells] = source.get(region, 0.0) * grid.volume
         self._links = [self._of_axis(axis) for axis in range(3)]
         self._at = {name: grid.at_face(name) for name in self.faces}
+        self._share = {name: grid.face_shares(name) for name in self.faces}
 
     @property
     def holds(self) -> bool:
@@ -191,10 +192,10 @@ class HeatProblem:
                     transform = material.conductivity.integral
                     flow[here] = -transform(temperature[cells[here]], condition.temperature)[:, axis] / half
             elif condition.coefficient is not None:
-                series = 1 / condition.coefficient + half / kappa[cells, axis]
+                series = 1 / (condition.coefficient * self._share[name]) + half / kappa[cells, axis]
                 flow = (condition.ambient - temperature[cells]) / series
             else:
-                flow = np.full(len(cells), float(condition.flux or 0.0))
+                flow = float(condition.flux or 0.0) * self._share[name]
             found[name] = area * flow
         return found
 
@@ -249,7 +250,7 @@ class HeatProblem:
             if condition.temperature is not None:
                 diagonal[cells] += -area * kappa[cells, axis] / half
             elif condition.coefficient is not None:
-                series = 1 / condition.coefficient + half / kappa[cells, axis]
+                series = 1 / (condition.coefficient * self._share[name]) + half / kappa[cells, axis]
                 diagonal[cells] += -area / series
         every = np.arange(self.grid.n_cells)
         triplets = (

@@ -233,6 +233,16 @@ def test_a_mask_that_will_not_do_is_named(region, sentence):
         Case.read(parameters, region)
 
 
+def test_inner_surfaces_are_those_inside_the_box():
+    parameters = {"voxel": 1.0, "faces": {"inner": {"flux": 1.0}}, "material": MATERIAL}
+    with pytest.raises(InputError, match="'inner', and the body has no surface inside its box"):
+        Case.read(parameters, np.ones((2, 2, 2)))
+    hollow = np.ones((3, 3, 3))
+    hollow[1, 1, 1] = 0
+    case = Case.read({**parameters, "refine": 4}, hollow)
+    assert sum(len(case.grid.at_face(name)) for name in case.faces) == 6 * 16
+
+
 def _start(folder, parameters):
     folder.mkdir(exist_ok=True)
     content = {
