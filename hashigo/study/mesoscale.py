@@ -20,13 +20,13 @@ from hashigo.study.fields import (
     ThermalResistance,
     WattsPerMetreKelvin,
 )
+from hashigo.study.materials import Materials
 from hashigo.study.microstructure import (
-    Materials,
     Microstructure,
     Representative,
     Texture,
     Voxels,
-    check_names,
+    check_materials,
     fewest_voxels,
     number_of,
 )
@@ -216,7 +216,7 @@ class Mesoscale(Section):
                 f"{shown} voxels are too few for {self.grains} grains; "
                 f"give 'voxels' of {fewest_voxels(self.grains)} or more, or fewer grains"
             )
-        check_names(self.microstructure, self.materials)
+        check_materials(self.microstructure, self.materials, self.thermal_stress is not None)
         if self.representative and self.microstructure.kind in ("laminate", "file"):
             raise ValueError(
                 f"representative is for random microstructures, not for kind {self.microstructure.kind}; leave it out"

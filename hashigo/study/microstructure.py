@@ -1,4 +1,4 @@
-"""What the mesoscale is made of: its microstructure, other materials than the crystal, orientations of grains."""
+"""How the mesoscale is arranged: its microstructure, orientations of grains, and the search for enough of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hashigo.study.fields import Angle, Count, PerKelvin, Pressure, Ratio, Section, WattsPerMetreKelvin
-
-_Three = tuple[float, float, float]
-_Conductivity = (
-    WattsPerMetreKelvin
-    | tuple[WattsPerMetreKelvin, WattsPerMetreKelvin, WattsPerMetreKelvin]
-    | tuple[_Three, _Three, _Three]
-)
-_Expansion = PerKelvin | tuple[PerKelvin, PerKelvin, PerKelvin] | tuple[_Three, _Three, _Three]
-_Six = tuple[float, float, float, float, float, float]
-
-#: Name of the study's crystal among the materials.
-CRYSTAL = "crystal"
+from hashigo.study.fields import Angle, Count, Ratio, Section
+from hashigo.study.materials import CRYSTAL, Materials
 
 
 class Microstructure(Section):
@@ -154,44 +143,6 @@ class Representative(Section):
         return self
 
 
-class Material(Section):
-    """A material beside the crystal, in its own axes; what nothing needs may be left out."""
-
-    young: Pressure | None = Field(None, gt=0, description="Young's modulus of an isotropic one, GPa.")
-    poisson: float | None = Field(None, gt=-1, lt=0.5, description="Its Poisson's ratio, dimensionless.")
-    stiffness: tuple[_Six, _Six, _Six, _Six, _Six, _Six] | None = Field(
-        None, description="Stiffness in place of both, Voigt 6×6, GPa."
-    )
-    void: bool = Field(False, description="Whether there is nothing; `pore: void` is short for it.")
-    rigid: bool = Field(False, description="Whether it does not deform; `particle: rigid` is short for it.")
-    conductivity: _Conductivity | None = Field(
-        None, description="Thermal conductivity: a number, three or 3×3, W/(m K)."
-    )
-    expansion: _Expansion | None = Field(
-        None, description="Linear thermal expansion: a number, three or 3×3, 1/K."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        if isinstance(data, str):
-            if data not in ("void", "rigid"):
-                raise ValueError("give void, rigid, or a section such as {young: 70, poisson: 0.2}")
-            return {data: True}
-        return data
-
-    @model_validator(mode="after")
-    def _one_stiffness(self) -> Material:
-        given = [self.young is not None, self.stiffness is not None, self.rigid, self.void]
-        if sum(given) > 1:
-            raise ValueError("give one of 'young' (with 'poisson'), 'stiffness', 'rigid' and 'void'")
-        if self.void and (self.conductivity is not None or self.expansion is not None):
-            raise ValueError("a void has no conductivity and no expansion")
-        if (self.young is None) != (self.poisson is None):
-            raise ValueError("'young' and 'poisson' go together")
-        return self
-
-
 class Texture(Section):
     """Orientations of the crystal's grains."""
 
@@ -227,9 +178,6 @@ class Texture(Section):
         return self
 
 
-Materials = dict[str, Material]
-
-
 def _edges(value: Any) -> Any:
     numbers = value if isinstance(value, (list, tuple)) else [value] * 3
     whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
@@ -262,8 +210,13 @@ def number_of(voxels: Any) -> int:
     return int(voxels) ** 3 if isinstance(voxels, int) else math.prod(voxels)
 
 
-def check_names(microstructure: Microstructure, materials: Materials) -> None:
-    """Make sure that materials and microstructure fit together.
+def check_materials(microstructure: Microstructure, materials: Materials, expansion: bool) -> None:
+    """Make sure that materials and microstructure fit together, and that enough is known of them.
+
+    Args:
+        microstructure: how they are arranged.
+        materials: those beside the crystal.
+        expansion: whether their thermal expansion is needed.
 
     Raises:
         ValueError: names what does not.
@@ -275,3 +228,6 @@ def check_names(microstructure: Microstructure, materials: Materials) -> None:
     for name in microstructure.named:
         if name != CRYSTAL and name not in materials:
             raise ValueError(f"microstructure names '{name}', which materials lacks; add it there")
+    for name, material in materials.items():
+        if missing := material.lacks(expansion):
+            raise ValueError(f"material '{name}' has no {missing}")

@@ -45,8 +45,9 @@ class MesoscaleWorkChain(WorkerStage):
         voxels, search = parameters["voxels"], parameters.get("representative")
         if search is None:
             return most_planes(voxels)
-        # The search begins with a smaller sample.
-        smallest = min(1.0, (search["fewest_grains"] / parameters["grains"]) ** (1 / 3))
+        # The search begins with a smaller sample, of which an edge of one voxel stays.
+        axes = 3 if isinstance(voxels, int) else max(1, sum(number > 1 for number in voxels))
+        smallest = min(1.0, (search["fewest_grains"] / parameters["grains"]) ** (1 / axes))
         return max(1, round(most_planes(voxels) * smallest))
 
 

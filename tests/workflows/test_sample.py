@@ -12,7 +12,8 @@ from PIL import Image
 
 from hashigo.calculators.workers.homogenization.given import read_given
 from hashigo.calculators.workers.homogenization.microstructure import voronoi_polycrystal
-from hashigo.calculators.workers.homogenization.recipe import Recipe
+from hashigo.calculators.workers.homogenization.recipe import Recipe, grid_shape
+from hashigo.calculators.workers.homogenization.representative import of_size
 from hashigo.calculators.workers.job import SerialComm
 from hashigo.errors import InputError
 from hashigo.study import study_from
@@ -70,6 +71,13 @@ def test_grid_and_orientations_of_a_file(tmp_path):
     assert MesoscaleWorkChain.most_ranks(parameters) == 10
     assert STAGE.needs(content) == "1 sample of 12×10×12 voxels"
     assert study_from(content).mesoscale.voxels == (12, 10, 12)
+
+
+@pytest.mark.parametrize("voxels", [40, (1, 50, 60)])
+def test_no_more_ranks_than_the_smallest_sample_of_the_search_has_planes(voxels):
+    parameters = {"voxels": voxels, "grains": 50, "representative": {"fewest_grains": 8}}
+    smallest = of_size(Recipe(grains=50, shape=grid_shape(voxels)), 8)
+    assert MesoscaleWorkChain.most_ranks(parameters) == min(smallest.shape[:2])
 
 
 def test_an_image_with_pores(tmp_path):
