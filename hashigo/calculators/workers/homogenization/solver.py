@@ -38,6 +38,8 @@ from hashigo.errors import InputError, WorkerError
 
 #: Stiffness of a rigid phase over the largest of the others, dimensionless.
 RIGID = 1e6
+#: Contrast of phases from which full integration converges faster, dimensionless.
+EXTREME = 1e4
 #: Fields of this many bytes on one rank are solved for all loads at once, larger ones for fewer.
 TOGETHER = 4 << 30
 
@@ -91,6 +93,16 @@ class ThermalStress:
     iterations: int
 
 
+def best_scheme(table: Floats) -> str:
+    """The discretisation that serves some phases: full integration where one is void, rigid or of extreme contrast.
+
+    Args:
+        table: tensor of each phase, shape (n_phases, m, m), GPa or W/(m K).
+    """
+    size = np.trace(table, axis1=1, axis2=2)
+    return "hexahedra" if size.min() == 0 or size.max() > EXTREME * size.min() else "rotated"
+
+
 class Medium:
     """Linear balance on one microstructure with one tensor for each phase.
 
@@ -101,7 +113,8 @@ class Medium:
         table: tensor of each phase in sample axes, Mandel if a stiffness, shape (n_phases, m, m), GPa or W/(m K); zero
             for a void, infinite for a rigid or perfectly conducting one.
         names: of the phases, for errors.
-        scheme: "rotated" or "hexahedra"; None takes hexahedra where there are voids or rigid phases.
+        scheme: "rotated" or "hexahedra"; None takes hexahedra where phases are void, rigid or of
+            extreme contrast.
 
     Raises:
         InputError: when a tensor is not positive definite, named.
@@ -127,7 +140,7 @@ class Medium:
         rigid = np.isinf(table).any(axis=(1, 2))
         void = ~table.any(axis=(1, 2))
         solid = table[~(rigid | void)]
-        self.scheme = scheme or ("hexahedra" if rigid.any() or void.any() else "rotated")
+        self.scheme = scheme or best_scheme(table)
         self.precision = slabs.precision
         self.scale, self.ratio = self._reference(solid)
         table[rigid] = self._stiffest(RIGID * float(np.linalg.eigvalsh(solid).max()))

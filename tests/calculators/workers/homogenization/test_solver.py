@@ -123,6 +123,12 @@ def test_iterations_stay_few_up_to_voids_and_rigid_inclusions(kind, scheme):
     assert values[6] < values[4] < 1.0 < values[0] < values[1] < values[3]
 
 
+@pytest.mark.parametrize(("factor", "scheme"), [(9e3, "rotated"), (1.1e4, "hexahedra"), (1e-5, "hexahedra")])
+def test_phases_of_extreme_contrast_are_fully_integrated(factor, scheme):
+    phase = ball(4, 0.4)
+    assert ThermalMedium(slabs_of(phase), phase, np.array([np.eye(3), factor * np.eye(3)])).scheme == scheme
+
+
 @pytest.mark.parametrize("kind", [ElasticMedium, ThermalMedium])
 def test_a_porous_sample_with_loose_parts_has_a_stiffness(kind):
     """Voxels taken out at random: parts that hang in nothing, hinges and channels; hexahedra are the choice then."""

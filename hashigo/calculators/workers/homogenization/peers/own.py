@@ -17,19 +17,18 @@ from hashigo.calculators.workers.homogenization.interface import (
     PeriodicProblem,
 )
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium
+from hashigo.calculators.workers.homogenization.solver import ElasticMedium, ThermalMedium, best_scheme
 from hashigo.calculators.workers.job import SerialComm
 
 
 def discretisation(problem: PeriodicProblem, scheme: str | None = None) -> str:
-    """That of a problem: voids and rigid phases want full integration.
+    """That of a problem.
 
     Args:
         problem: what is homogenised.
         scheme: "rotated" or "hexahedra"; None for the one that serves the problem.
     """
-    extreme = bool(problem.voids.any() or problem.rigid.any())
-    return HEXAHEDRA if scheme == "hexahedra" or (scheme is None and extreme) else ROTATED
+    return HEXAHEDRA if (scheme or best_scheme(problem.table)) == "hexahedra" else ROTATED
 
 
 def solve(problem: PeriodicProblem, tolerance: float, options: Mapping[str, Any] | None = None) -> Outcome:
