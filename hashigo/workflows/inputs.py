@@ -19,6 +19,7 @@ from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.born import read_born, with_charges
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
+from hashigo.calculators.workers.component.case import Case
 from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
 from hashigo.calculators.workers.dynamics.lammps_files import check_cell
 from hashigo.calculators.workers.evaluation import overlap
@@ -121,7 +122,7 @@ def prepare(study: Study) -> Prepared:
             require_response(site.codes, site.id)
     microstructure = read_sample(study, content, Path(scratch.name))
     return Prepared(
-        study, content, structure, frames, microstructure, _body(study, Path(scratch.name)), scratch
+        study, content, structure, frames, microstructure, _body(study, content, Path(scratch.name)), scratch
     )
 
 
@@ -169,11 +170,19 @@ def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:
     return frames
 
 
-def _body(study: Study, folder: Path) -> Path | None:
-    """Voxels of the component, where the study names a file of them; equal voxels give equal files."""
-    if study.component is None or study.component.mask is None:
+def _body(study: Study, content: Mapping[str, Any], folder: Path) -> Path | None:
+    """Voxels of the component, where the study names a file of them; equal voxels give equal files.
+
+    Whether its faces, regions and probes are there is told now, and not at the end of the ladder.
+    """
+    if study.component is None:
         return None
-    np.save(folder / "body.npy", read_voxels(study.path(study.component.mask)))
+    mask = study.component.mask
+    voxels = None if mask is None else read_voxels(study.path(mask))
+    Case.read(content["component"], voxels)
+    if voxels is None:
+        return None
+    np.save(folder / "body.npy", voxels)
     return folder / "body.npy"
 
 

@@ -9,6 +9,7 @@ from aiida.engine import run_get_node
 
 from hashigo.calculators.data import QuantitiesData
 from hashigo.calculators.results import ResultWriter
+from hashigo.errors import InputError
 from hashigo.study import study_from
 from hashigo.workflows.component import STAGE, ComponentWorkChain
 from hashigo.workflows.engine import start_inputs
@@ -59,6 +60,28 @@ def test_a_mask_is_an_input_of_its_own_and_not_in_the_study(aiida_profile, tmp_p
     assert prepared.content["component"]["mask"] == "part.npy"
     assert study_from(as_written(prepared.content)).component.mask == "part.npy"
     assert STAGE.needs(prepared.content) == "1 s of heat conduction in a mask of voxels"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"probes": [[9, 9, 9]]}, "the probe at 9, 9, 9 mm lies outside"),
+        ({"regions": {3: {"source": 1.0}}}, "component.regions has 3, and the mask has no such voxel"),
+        ({"refine": 8}, "the component has 4096000 cells, more than 250000"),
+        ({"faces": {"x+": {"temperature": 400}}}, "no cell at its face x"),
+    ],
+)
+def test_a_body_that_does_not_do_is_told_before_anything_starts(tmp_path, tersoff_study, change, complaint):
+    region = np.ones((20, 20, 20), dtype=np.uint8)
+    region[:, :, -1] = 0
+    if "refine" in change:
+        region[:, :, -1] = 1
+    np.save(tmp_path / "part.npy", region)
+    body = {**BODY, "size": None, "cells": [2, 2, 2], "mask": "part.npy", "voxel": "0.1 mm", **change}
+    study = study_from({**tersoff_study, "component": body})
+    study._folder = tmp_path
+    with pytest.raises(InputError, match=complaint):
+        prepare(study)
 
 
 @pytest.fixture

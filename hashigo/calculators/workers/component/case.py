@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from hashigo.study.component import MOST_CELLS
 Floats = NDArray[np.float64]
 
 _MM = 1e-3
+#: Most cells of the box around it: fields are kept of the whole box.
+MOST_OF_BOX = 20 * MOST_CELLS
 #: Error of a time step, relative to the study's tolerance.
 STEP = 0.01
 #: How much coarser the time steps of the run are that tells their error: its steps are about twice as long.
@@ -157,11 +160,6 @@ class Case:
         return case
 
     def _check(self) -> None:
-        if self.grid.n_cells > MOST_CELLS:
-            raise InputError(
-                f"the component has {self.grid.n_cells} cells, more than {MOST_CELLS}",
-                fix="give fewer cells, a coarser mask, or a smaller component.refine",
-            )
         inner = [name for name in self.faces if name in INNER]
         if inner and not any(len(self.grid.at_face(name)) for name in inner):
             raise InputError(
@@ -207,13 +205,29 @@ def _grids(given: Mapping[str, Any], region: NDArray[Any] | None) -> tuple[Grid,
         cells = tuple(int(count) for count in given["cells"])
         if any(count > 1 and count % 2 for count in cells) or min(cells) < 1:
             raise InputError(f"component.cells are {list(cells)}; each must be even or 1")
+        _check_number(math.prod(cells))
         half = tuple(max(1, count // 2) for count in cells)
         return Grid.box(size, cells), Grid.box(size, half)  # type: ignore[arg-type]
     if region is None:
         raise InputError("the component has no size", fix="give component.size, or component.mask")
-    voxels = Grid(region.astype(np.int64), np.full(3, float(given["voxel"]) * _MM))
     factor = int(given["refine"])
+    _check_number(int(np.count_nonzero(region)) * factor**3)
+    if region.size * factor**3 > MOST_OF_BOX:
+        raise InputError(
+            f"the component's mask has {region.size * factor**3} cells, nearly all outside the body",
+            fix="cut the mask to the body",
+        )
+    voxels = Grid(region.astype(np.int64), np.full(3, float(given["voxel"]) * _MM))
     return voxels.refined(factor), voxels.refined(factor // 2)
+
+
+def _check_number(cells: int) -> None:
+    """Before there are arrays of so many."""
+    if cells > MOST_CELLS:
+        raise InputError(
+            f"the component has {cells} cells, more than {MOST_CELLS}",
+            fix="give fewer cells, a coarser mask, or a smaller component.refine",
+        )
 
 
 def _probes(given: Any, grid: Grid) -> Floats:

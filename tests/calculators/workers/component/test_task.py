@@ -267,3 +267,12 @@ def test_a_killed_job_goes_on_to_the_same_bits(tmp_path):
     for folder in ("killed", "whole"):
         assert _start(tmp_path / folder, parameters).wait(timeout=100) == 0
     assert (tmp_path / "killed" / "result.h5").read_bytes() == (tmp_path / "whole" / "result.h5").read_bytes()
+
+
+def test_a_mask_of_nothing_but_its_surroundings_is_cut_first():
+    """Refined eight times along each edge, it would be arrays of some gigabytes."""
+    region = np.zeros((120, 120, 120), dtype=np.uint8)
+    region[60, 60, :] = 1
+    parameters = {**BOX, "size": None, "mask": "a.npy", "voxel": 1.0, "refine": 8}
+    with pytest.raises(InputError, match="884736000 cells, nearly all outside"):
+        Case.read(parameters, region)
