@@ -31,9 +31,11 @@ from hashigo.calculators.workers.homogenization.ensemble import (
 )
 from hashigo.calculators.workers.homogenization.grain_boundaries import find_interfaces, smoothing_reach
 from hashigo.calculators.workers.homogenization.inputs import (
+    ONE_SAMPLE,
     Conduction,
     Cooling,
     Crystal,
+    marked,
     read_conduction,
     read_cooling,
     read_crystal,
@@ -71,6 +73,8 @@ def run(job: Job) -> None:
     if not recipe.varies:
         settings = replace(settings, realisations=1)
     crystal, conduction, cooling = _read_inputs(job, settings)
+    if recipe.varies and settings.realisations == 1:
+        crystal, conduction = marked(crystal, conduction, ONE_SAMPLE)
     slabs = Slabs(recipe.shape, job.comm, job.threads, settings.precision)
     samples = [
         recipe.make((settings.seed, index), slabs.planes, job.comm) for index in range(settings.realisations)

@@ -15,6 +15,7 @@ from hashigo.calculators.workers import mesoscale
 from hashigo.calculators.workers.handover_table import Column, HandoverTable
 from hashigo.calculators.workers.homogenization.bounds import Margin
 from hashigo.calculators.workers.homogenization.ensemble import Ensemble
+from hashigo.calculators.workers.homogenization.inputs import ONE_SAMPLE
 from hashigo.calculators.workers.homogenization.output_conduction import _relative_parts
 from hashigo.calculators.workers.homogenization.peers import own
 from hashigo.calculators.workers.homogenization.problem_file import read_problem
@@ -585,6 +586,25 @@ def test_expansion_and_the_stress_between_grains(inputs, tmp_path):
         assert (np.diff(one.value[0]) > 0).all()
         assert np.allclose(one.components["model"], 0.1 * one.value, rtol=1e-2)
         assert "free of stress at 500 K" in one.marks
+
+
+def test_one_realisation_of_what_varies_is_marked(inputs, tmp_path):
+    """Its uncertainty is the model's alone."""
+    alpha = np.diag([1e-5, 1e-5, 3e-5])
+    write_handover(inputs["handover"], HEXAGONAL, [HEXAGONAL] * 3, expansion=alpha)
+    inputs["expansion"] = write_expansion(tmp_path / "expansion.h5", alpha)
+    cooled = {"stress_free": 500.0, "temperature": 300.0}
+    layers = {"kind": "laminate", "layers": [["crystal", 0.4], ["crystal", 0.6]]}
+    texture = {"kind": "fibre"}
+    for count, one in ((1, True), (2, False)):
+        path = tmp_path / "m.vtkhdf"
+        with run(inputs, path, realisations=count, thermal_stress=cooled) as reader:
+            records = [reader.quantity(name) for name in reader.quantities()]
+        assert len(records) == 7
+        assert all((ONE_SAMPLE in record.marks) is one for record in records)
+        assert all(("sampling" in record.components) is not one for record in records if record.components)
+    with run(inputs, tmp_path / "m.vtkhdf", microstructure=layers, texture=texture, realisations=1) as reader:
+        assert ONE_SAMPLE in reader.quantity("effective_stiffness").marks
 
 
 def test_stress_needs_an_expansion_that_reaches(inputs, tmp_path):

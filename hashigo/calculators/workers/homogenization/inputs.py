@@ -122,6 +122,33 @@ class Conduction:
         )
 
 
+#: Of what was computed on one random microstructure, and so has no part of the sampling in its uncertainty.
+ONE_SAMPLE = "one realisation: what another would give is not known"
+
+
+def marked(crystal: Crystal, conduction: Conduction | None, mark: str) -> tuple[Crystal, Conduction | None]:
+    """The same, and all that follows from them has a mark more.
+
+    Args:
+        crystal: elastic properties.
+        conduction: thermal ones, or None.
+        mark: what the reader must know.
+    """
+
+    def more(column: Column | None) -> Column | None:
+        return None if column is None else replace(column, marks=(*column.marks, mark))
+
+    crystal = replace(crystal, marks=(*crystal.marks, mark), expansion=more(crystal.expansion))
+    if conduction is not None:
+        conduction = replace(
+            conduction,
+            bulk=replace(conduction.bulk, marks=(*conduction.bulk.marks, mark)),
+            marks=(*conduction.marks, mark),
+            lattice_marks=(*conduction.lattice_marks, mark),
+        )
+    return crystal, conduction
+
+
 def read_crystal(table: HandoverTable) -> Crystal:
     """The isothermal stiffness and its committee.
 

@@ -63,6 +63,7 @@ def write_stress(writer: ResultWriter, probe: StressProbe, cooling: Cooling, cry
         crystal: whose stiffness it was.
     """
     marks = [f"free of stress at {cooling.stress_free:g} K", *(["stiffness of 0 K"] if crystal.fixed else [])]
+    marks += crystal.marks
     for name, percentiles in probe.percentiles.items():
         members = probe.member_percentiles[name].mean(axis=1)
         spread = members if len(members) else None
