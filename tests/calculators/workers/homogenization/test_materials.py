@@ -22,9 +22,13 @@ def test_an_isotropic_material_has_the_moduli_of_the_textbook():
 def test_materials_as_a_study_names_them():
     section = {
         "pore": "void",
-        "ball": "rigid",
+        "ball": {"rigid": True, "conductivity": 30},
         "glass": {"young": "70 GPa", "poisson": 0.2, "conductivity": 1.1, "expansion": "5e-7"},
-        "fibre": {"conductivity": [1, 1, 10], "expansion": [[1e-6, 0, 0], [0, 1e-6, 0], [0, 0, 9e-6]]},
+        "fibre": {
+            "stiffness": isotropic_stiffness(300.0, 0.1).tolist(),
+            "conductivity": [1, 1, 10],
+            "expansion": [[1e-6, 0, 0], [0, 1e-6, 0], [0, 0, 9e-6]],
+        },
     }
     study = study_from({"structure": "a", "reference": "b", "mesoscale": {"materials": section}})
     pore, ball, glass, fibre = read_materials(study.model_dump(mode="json")["mesoscale"]["materials"])
@@ -38,9 +42,9 @@ def test_materials_as_a_study_names_them():
     assert np.array_equal(glass.need("expansion"), 5e-7 * np.eye(3))
     assert np.array_equal(fibre.need("conductivity"), np.diag([1.0, 1.0, 10.0]))
     assert fibre.need("expansion")[2, 2] == 9e-6
-    with pytest.raises(InputError, match="material 'fibre' has no stiffness") as caught:
-        fibre.need("stiffness")
-    assert "mesoscale.materials.fibre" in caught.value.fix
+    with pytest.raises(InputError, match="material 'ball' has no expansion") as caught:
+        ball.need("expansion")
+    assert "mesoscale.materials.ball" in caught.value.fix
 
 
 def unstable():
