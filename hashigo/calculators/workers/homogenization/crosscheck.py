@@ -71,8 +71,13 @@ def compare(solver: Homogenizer, outcome: Outcome, problem: PeriodicProblem, fou
         outcome: what it found.
         problem: that was solved.
         found: by ours, shape (6, 6), Mandel, GPa, or (3, 3), W/(m K).
+
+    Raises:
+        InputError: when the other's has entries that are no numbers.
     """
     theirs = outcome.tensor if outcome.energies is None else outcome.energies
+    if not np.isfinite(theirs).all():
+        raise InputError(f"the result of {solver.title} has entries that are no numbers (NaN or infinite)")
     theirs = 0.5 * (theirs + theirs.T)
     if problem.loads == 6:
         found, theirs = mandel_to_voigt(found), mandel_to_voigt(theirs)
@@ -129,5 +134,7 @@ def _digest(problem: PeriodicProblem) -> str:
     hashed.update(str(problem.phase.shape).encode())
     table = np.where(np.isfinite(problem.table), problem.table, 0.0)
     hashed.update(problem.rigid.tobytes())
-    hashed.update(np.round(table / np.abs(table).max(), 9).astype("<f8").tobytes())
+    largest = float(np.abs(table).max())
+    hashed.update(f"{largest:.8e}".encode())
+    hashed.update(np.round(table / largest, 9).astype("<f8").tobytes())
     return hashed.hexdigest()

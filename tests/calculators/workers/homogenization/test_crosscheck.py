@@ -22,6 +22,12 @@ def test_differences_are_relative_to_the_largest_entry():
     assert not compare(get_homogenizer("damask"), Outcome(theirs), problem, theirs).same_equations
 
 
+def test_what_is_no_number_is_no_answer():
+    problem = PeriodicProblem(PHASE, np.eye(3)[None])
+    with pytest.raises(InputError, match="the result of FANS has entries that are no numbers"):
+        compare(get_homogenizer("fans"), Outcome(np.full((3, 3), np.nan)), problem, np.eye(3))
+
+
 def test_energies_are_taken_where_they_are_known():
     problem = PeriodicProblem(PHASE, np.eye(6)[None])
     outcome = Outcome(np.eye(6), energies=2 * np.eye(6))
@@ -36,7 +42,12 @@ def test_files_of_another_problem_are_not_overwritten(tmp_path):
     # Rounding is no difference.
     near = PeriodicProblem(PHASE, (1 + 1e-14) * np.eye(3)[None])
     assert outcome_of(fans, near, 1e-6, tmp_path / "f", {}) is None
-    with pytest.raises(InputError, match="another problem or solver"):
-        outcome_of(fans, PeriodicProblem(PHASE[:2], np.eye(3)[None]), 1e-6, tmp_path / "f", {})
+    for other in (
+        PeriodicProblem(PHASE[:2], np.eye(3)[None]),
+        PeriodicProblem(PHASE, np.diag([1.0, 1.0, 2.0])[None]),
+        PeriodicProblem(PHASE, 1.1 * np.eye(3)[None]),
+    ):
+        with pytest.raises(InputError, match="another problem or solver"):
+            outcome_of(fans, other, 1e-6, tmp_path / "f", {})
     with pytest.raises(InputError, match="no option 'scheme'"):
         outcome_of(fans, problem, 1e-6, tmp_path / "f", {"scheme": "fourier"})

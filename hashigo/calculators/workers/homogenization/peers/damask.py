@@ -223,6 +223,8 @@ def read(folder: Path, problem: PeriodicProblem) -> Outcome | None:
             return Outcome(tensor=_stiffness(file, paths[0].name, problem))
     except OSError as error:
         raise InputError(f"{paths[0].name} cannot be read as HDF5: {error}") from None
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"{paths[0].name} is not laid out as DAMASK 3 does: {error}") from None
 
 
 def _stiffness(file: h5py.File, name: str, problem: PeriodicProblem) -> Floats:
@@ -237,7 +239,7 @@ def _stiffness(file: h5py.File, name: str, problem: PeriodicProblem) -> Floats:
         if group not in file:
             raise InputError(f"{name} ends before load {row + 1} of 6", fix="look at what DAMASK printed")
         reached = _mean(file[group], cells, "F")
-        if np.abs(reached - gradient).max() > 1e-3 * STRAIN:
+        if not np.abs(reached - gradient).max() <= 1e-3 * STRAIN:  # nor what is no number
             raise InputError(
                 f"{name} is of other loads: load {row + 1} has not the deformation that was written"
             )

@@ -138,7 +138,7 @@ def read(folder: Path, problem: PeriodicProblem) -> Outcome | None:
                 reached = group["strain_average"][()]
                 if (
                     reached.shape != (problem.loads,)
-                    or np.abs(reached - np.eye(problem.loads)[row]).max() > 1e-6
+                    or not np.abs(reached - np.eye(problem.loads)[row]).max() <= 1e-6
                 ):
                     raise InputError(
                         f"{RESULT} is of other loads: load {row + 1} has not the gradient that was written"
@@ -147,6 +147,8 @@ def read(folder: Path, problem: PeriodicProblem) -> Outcome | None:
                 iterations.append(len(group["absolute_error"]) - 1)
     except OSError as error:
         raise InputError(f"{RESULT} cannot be read as HDF5: {error}") from None
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{RESULT} is not laid out as FANS does: {error}") from None
     order = ORDER if problem.loads == 6 else [0, 1, 2]
     return Outcome(
         tensor=_to_theirs(tensor),

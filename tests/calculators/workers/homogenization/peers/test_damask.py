@@ -173,3 +173,12 @@ def test_results_of_something_else_are_refused(tmp_path, two_crystals):
         pass
     with pytest.raises(InputError, match="no result of DAMASK 3"):
         damask.read(tmp_path, two_crystals)
+
+
+def test_results_of_another_layout_are_refused(tmp_path, two_crystals):
+    path = tmp_path / "one.hdf5"
+    made_up_result(path, two_crystals)
+    with h5py.File(path, "r+") as file:
+        del file["increment_2/phase"]
+    with pytest.raises(InputError, match=r"one\.hdf5 is not laid out as DAMASK 3 does"):
+        damask.read(tmp_path, two_crystals)

@@ -104,3 +104,16 @@ def test_results_that_end_early_are_refused(tmp_path, two_crystals):
     (tmp_path / "results.h5").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"results\.h5 cannot be read as HDF5"):
         fans.read(tmp_path, two_crystals)
+
+
+@pytest.mark.parametrize("spoiled", ["strain_average", "absolute_error", "stress_average"])
+def test_results_of_another_layout_are_refused(tmp_path, two_crystals, spoiled):
+    made_up_result(tmp_path / "results.h5", np.eye(6))
+    with h5py.File(tmp_path / "results.h5", "r+") as file:
+        group = file["phase_results/load0/time_step0"]
+        del group[spoiled]
+        group[spoiled] = np.full(6 if "strain" in spoiled else (2, 2, 2), np.nan)
+        if spoiled == "absolute_error":
+            del group[spoiled]
+    with pytest.raises(InputError, match=r"not the gradient|not laid out as FANS"):
+        fans.read(tmp_path, two_crystals)
