@@ -9,6 +9,7 @@ import numpy as np
 
 from hashigo.calculators.workers.component.material import Curve, constant
 from hashigo.calculators.workers.component.properties import GIVEN, Property
+from hashigo.calculators.workers.homogenization.materials import isotropic_stiffness
 from hashigo.errors import InputError
 
 
@@ -68,9 +69,5 @@ def _isotropic(young: Curve, poisson: Curve) -> Curve:
             "youngs_modulus and poisson_ratio share no temperature", fix="give both over one range"
         )
     modulus, ratio = young(temperatures), poisson(temperatures)
-    shear = modulus / 2 / (1 + ratio)
-    lame = modulus * ratio / (1 + ratio) / (1 - 2 * ratio)
-    values = np.zeros((len(temperatures), 6, 6))
-    values[:, :3, :3] = lame[:, None, None]
-    values[:, range(6), range(6)] += shear[:, None] * np.array([2, 2, 2, 1, 1, 1])
+    values = np.array([isotropic_stiffness(*pair) for pair in zip(modulus, ratio, strict=True)])
     return Curve(temperatures, values, not tables, (tables or [young])[0].remedy)

@@ -104,7 +104,7 @@ def outcome_of(
         None when files were written, and the solver is to be started on them.
 
     Raises:
-        InputError: when the folder is of another problem.
+        InputError: when the folder is of another problem, or of something else: nothing there is overwritten.
     """
     unknown = [name for name, value in options.items() if value is not None and name not in solver.options]
     if unknown:
@@ -118,6 +118,8 @@ def outcome_of(
     record, digest = folder / RECORD, {"solver": solver.name, "problem": _digest(problem)}
     if record.is_file() and json.loads(record.read_text(encoding="utf-8")) != digest:
         raise InputError(f"{folder} holds files of another problem or solver", fix="give another --folder")
+    if not record.is_file() and folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files that are of no crosscheck", fix="give another --folder")
     if record.is_file():
         found = solver.read(folder, problem)
         if found is not None:

@@ -51,3 +51,10 @@ def test_files_of_another_problem_are_not_overwritten(tmp_path):
             outcome_of(fans, other, 1e-6, tmp_path / "f", {})
     with pytest.raises(InputError, match="no option 'scheme'"):
         outcome_of(fans, problem, 1e-6, tmp_path / "f", {"scheme": "fourier"})
+
+
+def test_files_of_something_else_are_not_overwritten(tmp_path):
+    (tmp_path / "input.json").write_text("mine")
+    with pytest.raises(InputError, match="holds files that are of no crosscheck"):
+        outcome_of(get_homogenizer("fans"), PeriodicProblem(PHASE, np.eye(3)[None]), 1e-6, tmp_path, {})
+    assert (tmp_path / "input.json").read_text() == "mine"
