@@ -25,6 +25,9 @@ from hashigo.calculators.microstructures.sample import (
 )
 from hashigo.errors import InputError
 
+#: Largest Euler angle, with room for rounding, rad.
+FULL_TURN = 2.001 * np.pi
+
 _ANGLES = ("AvgEulerAngles", "EulerAngles")
 _QUATERNIONS = ("AvgQuats", "Quats")
 
@@ -131,12 +134,23 @@ def _orientations(name: str, group: h5py.Group) -> Floats | None:
             known = np.isfinite(values).all(axis=1)
             found = np.full((len(values), 4), np.nan)
             if width == 3:
-                found[known] = from_bunge(values[known])
+                found[known] = _from_radians(name, values[known])
             else:
                 found[known] = values[known] * [-1.0, -1.0, -1.0, 1.0]
             found[0] = np.nan
             return found
     return None
+
+
+def _from_radians(name: str, angles: Floats) -> Floats:
+    """Degrees would be taken for other orientations without a word."""
+    largest = float(np.abs(angles).max(initial=0.0))
+    if largest > FULL_TURN:
+        raise InputError(
+            f"the Euler angles of {name} reach {largest:g}, and those of DREAM3D are in radians",
+            fix="convert them",
+        )
+    return from_bunge(angles)
 
 
 def _phases(name: str, group: h5py.Group) -> NDArray[np.int64]:
@@ -159,4 +173,4 @@ def _grouped(name: str, cell: h5py.Group, shape: tuple[int, ...]) -> Imported:
             f"nearly every cell of {name} has an orientation of its own", fix="segment it to features"
         )
     phases = None if "Phases" not in cell else [str(int(value)) for value in unique[:, 3]]
-    return Imported(name, ids.reshape(shape).astype(np.int64), from_bunge(unique[:, :3]), phases)
+    return Imported(name, ids.reshape(shape).astype(np.int64), _from_radians(name, unique[:, :3]), phases)

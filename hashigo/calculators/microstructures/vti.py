@@ -76,6 +76,9 @@ def read_vti(path: Path) -> Imported:
     check_voxels(path.name, shape)
     spacing = _numbers(path.name, content.grid.get("Spacing", "1 1 1"), float, 3)
     cubic_voxels(path.name, spacing)
+    direction = _numbers(path.name, content.grid.get("Direction", "1 0 0 0 1 0 0 0 1"), float, 9)
+    if direction != [1, 0, 0, 0, 1, 0, 0, 0, 1]:
+        raise InputError(f"the grid of {path.name} is turned against its axes", fix="turn it back")
     if content.pieces != 1:
         raise InputError(f"{path.name} is in {content.pieces} pieces, expected one")
     attributes, text = _chosen(path.name, content)

@@ -81,6 +81,13 @@ def test_a_file_of_one_phase_needs_no_names(tmp_path, write):
     assert not found.material.any()
 
 
+def test_degrees_are_no_radians(tmp_path):
+    path = tmp_path / "a.dream3d"
+    write_dream3d_7(path, grain_ids(), {"AvgEulerAngles": np.degrees(eulers())})
+    with pytest.raises(InputError, match="and those of DREAM3D are in radians"):
+        read_dream3d(path)
+
+
 def test_phases_are_whole_numbers(tmp_path):
     path = tmp_path / "a.dream3d"
     write_dream3d_7(path, grain_ids(), {"Phases": np.array([0, 1, np.inf, 1, 1, 1])})

@@ -74,6 +74,7 @@ def test_files_of_another_kind_are_named(tmp_path, content, complaint):
         (b'WholeExtent="0 6 0 5 0 4"', b'WholeExtent="0 6 0 5"', "binary", "does not tell its grid"),
         (b'WholeExtent="0 6 0 5 0 4"', b'WholeExtent="0 99999 0 99999 0 99999"', "binary", "voxels, more than"),
         (b'Spacing="0.5 0.5 0.5"', b'Spacing="0.5 0.5 0.7"', "binary", "are no cubes: their edges are 0.5, 0.5, 0.7"),
+        (b'Direction="1 0 0 0 1', b'Direction="0 1 0 -1 0', "binary", "is turned against its axes"),
         (b'type="Int64"', b'type="String"', "binary", "is of type String"),
         (b"vtkZLibDataCompressor", b"vtkLZ4DataCompressor", "binary", "is compressed by vtkLZ4"),
         (b"eF", b"!!", "binary", "cannot be decoded"),
