@@ -68,7 +68,10 @@ def read_vti(path: Path) -> Imported:
     Raises:
         InputError: when it is no such file.
     """
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read: {error}") from None
     head, appended = _split(path.name, raw)
     content = _parse(path.name, head)
     numbers = _numbers(path.name, content.grid.get("WholeExtent", ""), int, 6)

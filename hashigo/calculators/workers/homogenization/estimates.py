@@ -135,10 +135,11 @@ def _best(moduli: Callable[[Floats], Floats], best: Callable[..., Floats]) -> Fl
     for which in range(2):
         place = int(np.nanargmin(sign * tried[which]))
         low, high = shares[max(place - 1, 0)], shares[min(place + 1, TRIED - 1)]
+        worst = float(np.nanmax(sign * tried[which]))
 
-        def value(share: float, which: int = which) -> float:
+        def value(share: float, which: int = which, worst: float = worst) -> float:
             one = sign * float(moduli(np.array([share]))[which, 0])
-            return one if np.isfinite(one) else np.inf
+            return one if np.isfinite(one) else worst
 
         refined = minimize_scalar(value, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
         found[which] = sign * min(float(refined.fun), sign * float(tried[which, place]))

@@ -189,3 +189,14 @@ def test_an_isotropic_crystal_has_one_value():
     bulk, shear = of_one(isotropic(70.0, 30.0))
     assert (bulk.lower, bulk.upper, bulk.self_consistent) == pytest.approx((70.0,) * 3)
     assert (shear.lower, shear.upper, shear.self_consistent) == pytest.approx((30.0,) * 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_crystals_that_hardly_resist_some_strain_have_bounds_too():
+    """Some references near the edge have no positive bulk modulus."""
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        axes, _ = np.linalg.qr(generator.normal(size=(6, 6)))
+        stiffness = (axes * 10.0 ** generator.uniform(0, 5, 6)) @ axes.T
+        for modulus in elastic_estimates(stiffness[None], ONE):
+            assert 0 < modulus.lower < modulus.self_consistent < modulus.upper
