@@ -13,6 +13,7 @@ from hashigo.calculators.microstructures.orientations import read_orientations
 from hashigo.calculators.microstructures.sample import Reading, settle
 from hashigo.calculators.workers.homogenization.given import write_given
 from hashigo.errors import InputError
+from hashigo.study.materials import CRYSTAL
 from hashigo.study.model import Study
 
 FILE = "microstructure.h5"
@@ -34,6 +35,7 @@ def read_sample(study: Study, content: dict[str, Any], folder: Path) -> Path | N
     """
     grid, origin = _grid(study, content["mesoscale"])
     texture = _texture(study)
+    _check_texture(study, content["mesoscale"], grid, texture)
     if study.mesoscale.texture.kind == "list" and study.mesoscale.microstructure.kind == "laminate":
         content["mesoscale"]["realisations"] = 1
     if grid is None and texture is None:
@@ -68,6 +70,29 @@ def _grid(study: Study, content: dict[str, Any]) -> tuple[dict[str, Any] | None,
         origin["orientations"] = "none"
     arrays = {"grain_id": sample.grain_id, "material": sample.material, "quaternions": sample.quaternions}
     return {**arrays, "number": sample.numbers}, origin
+
+
+def _check_texture(
+    study: Study, content: dict[str, Any], grid: dict[str, Any] | None, texture: dict[str, Any] | None
+) -> None:
+    """Whether grains that have orientations are not given others, and a list has enough."""
+    kind, section = study.mesoscale.texture.kind, study.mesoscale.microstructure
+    if grid is not None and grid["quaternions"] is not None and kind != "random":
+        raise InputError(
+            f"{section.file} has orientations of its own, and mesoscale.texture gives others",
+            fix="leave one out",
+        )
+    if kind != "list" or texture is None or section.kind == "inclusions":  # which may swallow grains
+        return
+    grains = content["grains"] if grid is None else int((grid["material"] == 0).sum())
+    if section.kind == "laminate":
+        grains = sum(name == CRYSTAL for name, _ in section.layers)
+    if len(texture["quaternions"]) < grains:
+        raise InputError(
+            f"{study.mesoscale.texture.file} has {len(texture['quaternions'])} orientations, fewer than the {grains} "
+            "grains",
+            fix="set texture.kind to odf, which draws from the list, or take fewer grains",
+        )
 
 
 def _texture(study: Study) -> dict[str, Any] | None:

@@ -105,6 +105,28 @@ def test_a_list_for_a_texture(tmp_path):
         read(tmp_path, texture={"kind": "odf", "file": "o.txt"})
 
 
+def test_a_list_must_be_long_enough_before_anything_starts(tmp_path):
+    (tmp_path / "o.txt").write_text("phi1 Phi phi2\n0 0 0\n10 20 30\n")
+    listed = {"kind": "list", "file": "o.txt"}
+    with pytest.raises(InputError, match=r"o.txt has 2 orientations, fewer than the 50 grains"):
+        read(tmp_path, texture=listed)
+    layers = {"kind": "laminate", "layers": [["crystal", 0.3], ["pore", 0.2], ["crystal", 0.5]]}
+    given, content = read(tmp_path, texture=listed, microstructure=layers, materials={"pore": "void"})
+    assert len(given.quaternions) == 2
+    assert content["mesoscale"]["realisations"] == 1
+    np.save(tmp_path / "a.npy", VORONOI.grain_id)
+    with pytest.raises(InputError, match="fewer than the 9 grains"):
+        read(tmp_path, texture=listed, microstructure={"kind": "file", "file": "a.npy"})
+
+
+def test_grains_with_orientations_are_not_given_others(tmp_path):
+    np.savez(tmp_path / "a.npz", grain_id=VORONOI.grain_id, quaternions=VORONOI.quaternions)
+    with pytest.raises(
+        InputError, match=r"a.npz has orientations of its own, and mesoscale.texture gives others"
+    ):
+        read(tmp_path, texture={"kind": "fibre"}, microstructure={"kind": "file", "file": "a.npz"})
+
+
 def test_a_study_without_files_needs_none(tmp_path):
     assert read(tmp_path)[0] is None
 
