@@ -53,7 +53,8 @@ class Face(Section):
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"a face has one of temperature, flux and convection, and {' and '.join(given) or 'none'} is given"
+                "a face has one of temperature, flux and convection, and "
+                + (f"has {' and '.join(given)}" if given else "none is given")
             )
         return self
 
@@ -220,6 +221,8 @@ class Component(Section):
             if not before <= start < end:
                 raise ValueError("pulses must each end after they begin, and follow each other")
             before = end
+        if self.pulses and self.pulses[-1][0] >= self.duration:
+            raise ValueError("pulses must begin before the duration is over; the last begins after it")
         return self
 
     @model_validator(mode="after")
@@ -232,6 +235,10 @@ class Component(Section):
             )
         if not self.faces and not any(given):
             raise ValueError("nothing heats or cools the component; give faces, or a source")
+        if self.pulses and not any(given):
+            raise ValueError(
+                "pulses say when sources are on, and there is none; give 'source', or leave them out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -80,8 +80,7 @@ def study_from(content: Mapping[str, Any], where: str = "study") -> Study:
 
 
 def _explain(error: ValidationError, where: str) -> InputError:
-    first: dict[str, Any] = dict(error.errors()[0])
-    first["loc"] = tuple(part for part in first["loc"] if part not in TAGS)
+    first, more_errors = _first(error)
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
@@ -103,14 +102,42 @@ def _explain(error: ValidationError, where: str) -> InputError:
         if isinstance(given, (str, int, float, bool)) and repr(given) not in reason
         else ""
     )
-    more = f"; {error.error_count() - 1} more like this" if error.error_count() > 1 else ""
+    more = f"; {more_errors} more like this" if more_errors else ""
     return InputError(
-        f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}", fix=_description(first["loc"])
+        f"{where}: {path + ': ' if path else ''}{reason}{shown}{more}",
+        fix=_description(first["loc"], first["type"] == "literal_error"),
     )
 
 
 #: Words of pydantic that name its own types.
-_PLAIN = {"tuple_type": "give a list", "too_short": "the list is too short"}
+_PLAIN = {
+    "tuple_type": "give a list",
+    "too_short": "the list is too short",
+    "dict_type": "give keys, each with a value",
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+}
+#: How pydantic begins its names of the choices that a value has; they stand in its key paths and are no keys.
+_CHOICES = ("function-", "tuple[", "dict[", "constrained-")
+
+
+def _is_choice(part: Any) -> bool:
+    return isinstance(part, str) and (part in (*TAGS, "[key]", "float") or part.startswith(_CHOICES))
+
+
+def _first(error: ValidationError) -> tuple[dict[str, Any], int]:
+    """The first mistake, of several choices in the one that comes farthest; and the number of others."""
+    errors: list[dict[str, Any]] = [dict(one) for one in error.errors()]
+    place = next(
+        (index for index, part in enumerate(errors[0]["loc"]) if str(part).startswith(_CHOICES)), None
+    )
+    same = (
+        errors[:1] if place is None else [e for e in errors if e["loc"][:place] == errors[0]["loc"][:place]]
+    )
+    for one in same:
+        one["loc"] = tuple(part for part in one["loc"] if not _is_choice(part))
+    return max(same, key=lambda one: len(one["loc"])), len(errors) - len(same)
 
 
 def _model_at(location: tuple[Any, ...]) -> type[BaseModel] | None:
@@ -139,10 +166,10 @@ def _keys_at(location: tuple[Any, ...]) -> list[str]:
     return list(model.model_fields) if model else []
 
 
-def _description(location: tuple[Any, ...]) -> str:
+def _description(location: tuple[Any, ...], word: bool = False) -> str:
     names = [part for part in location if not isinstance(part, int)]
     model = _model_at(tuple(names[:-1])) if names else None
     field = model.model_fields.get(names[-1]) if model and names else None
-    if field is None or not field.description or _model_at(tuple(names)) is not None:
+    if field is None or not field.description or (_model_at(tuple(names)) is not None and not word):
         return ""  # the description of a whole section helps nobody
     return f"{names[-1]}: {field.description}"

@@ -72,7 +72,7 @@ class Material(Section):
         if self.void:
             return ""
         if not self.rigid and self.young is None and self.stiffness is None:
-            return "stiffness: give young and poisson, or stiffness"
+            return "stiffness (young and poisson, or a matrix)"
         if self.conductivity is None:
             return "conductivity"
         return "expansion" if expansion and self.expansion is None else ""
@@ -88,7 +88,8 @@ def _check_positive(name: str, value: Any) -> None:
             raise ValueError(f"{name} is not symmetric")
         positive = bool(np.linalg.eigvalsh(array)[0] > 0)
     if not positive:
-        raise ValueError(f"{name} is not positive definite; no stable material has such a one")
+        word = "positive" if array.ndim < 2 else "positive definite"
+        raise ValueError(f"{name} must be {word}; for nothing at all write void in place of the section")
 
 
 Materials = dict[str, Material]

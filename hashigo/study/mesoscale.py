@@ -223,6 +223,11 @@ class Mesoscale(Section):
             )
         if min(self.grain_sizes) <= 0:
             raise ValueError("grain_sizes must be positive")
+        for name in ("grain_sizes", "temperatures"):
+            values = getattr(self, name)
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{name} has {twice:g} twice; leave one out")
         return self
 
     @model_validator(mode="after")

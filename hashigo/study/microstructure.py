@@ -175,6 +175,9 @@ class Texture(Section):
         for name in ("crystal_direction", "sample_direction"):
             if not any(getattr(self, name)):
                 raise ValueError(f"{name} is zero; give a direction")
+        for name in ("crystal_direction", "sample_direction", "spread"):
+            if self.kind != "fibre" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"'{name}' is for kind fibre, and says nothing about kind {self.kind}")
         return self
 
 
@@ -228,6 +231,13 @@ def check_materials(microstructure: Microstructure, materials: Materials, expans
     for name in microstructure.named:
         if name != CRYSTAL and name not in materials:
             raise ValueError(f"microstructure names '{name}', which materials lacks; add it there")
+    used = {*microstructure.named, *list(materials)[: microstructure.kind == "inclusions"]}
+    idle = [name for name in materials if name not in used]
+    if idle and microstructure.kind != "file":
+        raise ValueError(
+            f"materials has '{idle[0]}', of which a microstructure of kind {microstructure.kind} holds nothing as it "
+            "is given; choose kind inclusions or laminate and name it there, or leave it out"
+        )
     for name, material in materials.items():
         if missing := material.lacks(expansion):
-            raise ValueError(f"material '{name}' has no {missing}")
+            raise ValueError(f"material '{name}' has no {missing}; give it in materials.{name}")

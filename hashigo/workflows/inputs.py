@@ -19,7 +19,6 @@ from hashigo.calculators.formats import find_format, read_source
 from hashigo.calculators.formats.born import read_born, with_charges
 from hashigo.calculators.formats.unit_cell import with_unit_cell
 from hashigo.calculators.frames import Frame, iter_frames, read_header, write_frames
-from hashigo.calculators.workers.component.case import Case
 from hashigo.calculators.workers.dynamics.lammps import find_program, no_heat_flux
 from hashigo.calculators.workers.dynamics.lammps_files import check_cell
 from hashigo.calculators.workers.evaluation import overlap
@@ -36,6 +35,7 @@ from hashigo.study.structures import (
 )
 from hashigo.study.supercell import resolve
 from hashigo.study.voxels import read_voxels
+from hashigo.workflows.ahead import check_component, check_mesoscale
 from hashigo.workflows.sample import read_sample
 
 #: Most atoms of a supercell: beyond, its force constants alone would fill a node's memory.
@@ -121,9 +121,9 @@ def prepare(study: Study) -> Prepared:
         if wants_polar(content["reference"], set(elements)):
             require_response(site.codes, site.id)
     microstructure = read_sample(study, content, Path(scratch.name))
-    return Prepared(
-        study, content, structure, frames, microstructure, _body(study, content, Path(scratch.name)), scratch
-    )
+    body = _body(study, content, Path(scratch.name))
+    check_mesoscale(study, content, microstructure)
+    return Prepared(study, content, structure, frames, microstructure, body, scratch)
 
 
 def as_written(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,13 +173,13 @@ def _converted(path: Path, folder: Path, cells: list[Atoms]) -> Path:
 def _body(study: Study, content: Mapping[str, Any], folder: Path) -> Path | None:
     """Voxels of the component, where the study names a file of them; equal voxels give equal files.
 
-    Whether its faces, regions and probes are there is told now, and not at the end of the ladder.
+    What cannot be computed of it is told now, and not at the end of the ladder.
     """
     if study.component is None:
         return None
     mask = study.component.mask
     voxels = None if mask is None else read_voxels(study.path(mask))
-    Case.read(content["component"], voxels)
+    check_component(study, content, voxels)
     if voxels is None:
         return None
     np.save(folder / "body.npy", voxels)

@@ -29,7 +29,7 @@ def test_units_are_converted():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"faces": {"x-": {"temperature": 300, "flux": 1}}}, "temperature and flux is given"),
+        ({"faces": {"x-": {"temperature": 300, "flux": 1}}}, "has temperature and flux"),
         ({"faces": {"x-": {}}}, "none is given"),
         ({"faces": {"x": {"flux": 1}}}, "x"),
         ({"cells": [0, 2, 2]}, "cells"),
@@ -46,6 +46,12 @@ def test_units_are_converted():
         ({"outputs": [2, 1]}, "outputs must rise"),
         ({"outputs": [70]}, "the duration"),
         ({"pulses": [[1, 0.5]]}, "pulses must"),
+        ({"pulses": [[0, 1]]}, "pulses say when sources are on, and there is none"),
+        ({"pulses": [[60, 61]], "source": 1}, "pulses must begin before the duration is over"),
+        ({"faces": {"left": {"flux": 1}}}, "component.faces.left: Input should be 'x-', 'x+'"),
+        ({"material": {"conductivity": "iron"}}, "component.material.conductivity: 'iron' is no number"),
+        ({"material": {"conductivity": {300: "5 K"}}}, "component.material.conductivity.300: '5 K' cannot"),
+        ({"material": {"conductivity": [1, 2]}}, "'component.material.conductivity.2' is missing"),
         ({"supports": {"x-": "fixed"}}, "give stress_free_temperature"),
         ({"stress_free_temperature": 300}, "needs the thermal expansion"),
         (

@@ -58,7 +58,7 @@ def test_every_field_has_a_description_and_all_but_two_a_default():
             "set expansion.force_constants to potential",
         ),
         ({"reference": {"data": "x.h5", "engine": "emt"}}, "reference: give either 'data'"),
-        ({"seed": "x"}, r"seed: .*integer.* \(given: 'x'\)"),
+        ({"seed": "x"}, r"seed: give a whole number \(given: 'x'\)"),
         ({"access": {"reference": "secret"}}, r"access\.reference"),
         ({"authors": [{"name": "A", "orcid": "12"}]}, r"authors\.0\.orcid"),
         ({"potential": {"cutoff": float("inf")}}, r"potential\.cutoff"),
@@ -138,6 +138,32 @@ def test_sections_and_lists_that_are_none_are_told_in_plain_words(learning, mess
     with pytest.raises(InputError, match=message) as caught:
         study_from(content)
     assert "Input should be" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mesoscale", "complaint"),
+    [
+        ({"grains": "fifty"}, "mesoscale.grains: give a whole number"),
+        ({"materials": ["void"]}, "mesoscale.materials: give keys, each with a value"),
+        ({"boundary": {"kapitza": {"cold": 1e-9}}}, "mesoscale.boundary.kapitza.cold: 'cold' is no number"),
+        ({"grain_sizes": [100, "0.1 µm"]}, "grain_sizes has 100 twice"),
+        ({"temperatures": [300, 300]}, "temperatures has 300 twice"),
+        ({"materials": {"pore": "void"}}, "materials has 'pore', of which a microstructure of kind voronoi"),
+        ({"texture": {"spread": 5}}, "'spread' is for kind fibre, and says nothing about kind random"),
+    ],
+)
+def test_mistakes_in_the_mesoscale_are_told_by_key_and_in_plain_words(mesoscale, complaint):
+    with pytest.raises(InputError) as caught:
+        study_from({**SMALL, "mesoscale": mesoscale})
+    assert complaint in caught.value.message
+    assert "function-" not in caught.value.message
+    assert "[key]" not in caught.value.message
+
+
+def test_a_word_that_is_none_is_told_what_would_do():
+    with pytest.raises(InputError) as caught:
+        study_from({**SMALL, "mesoscale": {"boundary": "1e-9"}})
+    assert "{kapitza: 1.2e-9}" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,10 @@ def check_size(path: Path) -> None:
         InputError: when it cannot.
     """
     if not path.is_file():
-        raise InputError(f"microstructure file {path.name} does not exist")
+        raise InputError(
+            f"{path} does not exist, or is no file",
+            fix="check mesoscale.microstructure and mesoscale.texture; file names are relative to the study",
+        )
     if path.stat().st_size > MOST_BYTES:
         raise InputError(f"{path.name} has more than {MOST_BYTES / 2**30:g} GiB", fix="cut a part out of it")
 
@@ -159,6 +162,13 @@ def settle(imported: Imported, reading: Reading) -> Sample:
     """
     known = np.unique(imported.ids)
     names = _phase_names(imported, known)
+    idle = next((name for name in reading.phases if name not in names), None)
+    if idle is not None:
+        what = "grain" if imported.phases is None and not imported.levels else "phase or grey level"
+        raise InputError(
+            f"{imported.name} has no {what} {idle}, which mesoscale.microstructure.phases names",
+            fix=f"leave it out; there are {_some(sorted(set(names)))}",
+        )
     alone = len(set(names)) == 1
     material = np.array([_material(imported, name, reading, alone) for name in names])
     ids, mirrored = _made_periodic(imported, reading.periodic)
@@ -170,6 +180,10 @@ def settle(imported: Imported, reading: Reading) -> Sample:
     if imported.quaternions is not None:
         quaternions = _orientations(imported, numbers, material)
     return Sample(piece.astype(np.int32), material, quaternions, numbers, mirrored)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
 def _in_pieces(
