@@ -250,6 +250,17 @@ class Component(Section):
             raise ValueError(f"face {both[0]} has a support and a pressure; leave one out")
         return self
 
+    def changes(self, kelvin: float) -> bool:
+        """Whether a body certainly does not stay at a temperature.
+
+        Args:
+            kelvin: K.
+        """
+        regions = [one.source or 0.0 for one in self.regions.values()]
+        flows = [face.flux or 0.0 for face in self.faces.values()]
+        ambient = [face.convection.ambient for face in self.faces.values() if face.convection is not None]
+        return any((self.source, *regions, *flows)) or any(one != kelvin for one in ambient)
+
     def temperatures(self) -> list[float]:
         """Temperatures that the body certainly has, K."""
         held = [face.temperature for face in self.faces.values() if face.temperature is not None]
@@ -278,6 +289,11 @@ def check_component(component: Component, mesoscale: Mesoscale, expands: bool) -
             "thermal stress needs the thermal expansion: add 'expansion: {}', or give component.material.expansion"
         )
     low, high = min(mesoscale.temperatures), max(mesoscale.temperatures)
+    if low == high and component.changes(low) and (given.conductivity is None or given.heat_capacity is None):
+        raise ValueError(
+            f"the component does not stay at {low:g} K, and mesoscale.temperatures has no other; add temperatures "
+            "there, as far as it gets: nothing is extrapolated"
+        )
     outside = [kelvin for kelvin in component.temperatures() if not low <= kelvin <= high]
     if outside and (given.conductivity is None or given.heat_capacity is None):
         raise ValueError(

@@ -119,7 +119,7 @@ _PLAIN = {
     "int_from_float": "give a whole number",
 }
 #: How pydantic begins its names of the choices that a value has; they stand in its key paths and are no keys.
-_CHOICES = ("function-", "tuple[", "dict[", "constrained-")
+_CHOICES = ("function-", "tuple[", "dict[", "constrained-", "literal[")
 
 
 def _is_choice(part: Any) -> bool:

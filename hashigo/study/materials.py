@@ -72,7 +72,7 @@ class Material(Section):
         if self.void:
             return ""
         if not self.rigid and self.young is None and self.stiffness is None:
-            return "stiffness (young and poisson, or a matrix)"
+            return "stiffness: give young and poisson, or stiffness"
         if self.conductivity is None:
             return "conductivity"
         return "expansion" if expansion and self.expansion is None else ""
@@ -88,8 +88,7 @@ def _check_positive(name: str, value: Any) -> None:
             raise ValueError(f"{name} is not symmetric")
         positive = bool(np.linalg.eigvalsh(array)[0] > 0)
     if not positive:
-        word = "positive" if array.ndim < 2 else "positive definite"
-        raise ValueError(f"{name} must be {word}; for nothing at all write void in place of the section")
+        raise ValueError(f"{name} is not positive definite; no stable material has such a one")
 
 
 Materials = dict[str, Material]

@@ -240,4 +240,5 @@ def check_materials(microstructure: Microstructure, materials: Materials, expans
         )
     for name, material in materials.items():
         if missing := material.lacks(expansion):
-            raise ValueError(f"material '{name}' has no {missing}; give it in materials.{name}")
+            remedy = "" if ":" in missing else f"; give materials.{name}.{missing}"
+            raise ValueError(f"material '{name}' has no {missing}{remedy}")

@@ -19,7 +19,8 @@ def component(**changes):
 
 def test_units_are_converted():
     found = component(
-        faces={"x-": {"flux": "10 W/cm^2"}, "y+": {"convection": {"coefficient": 50, "ambient": 290}}}
+        faces={"x-": {"flux": "10 W/cm^2"}, "y+": {"convection": {"coefficient": 50, "ambient": 290}}},
+        material={"conductivity": 100, "heat_capacity": 700},
     )
     assert found.size == (10.0, 10.0, 10.0)
     assert found.duration == 60.0
@@ -48,7 +49,7 @@ def test_units_are_converted():
         ({"pulses": [[1, 0.5]]}, "pulses must"),
         ({"pulses": [[0, 1]]}, "pulses say when sources are on, and there is none"),
         ({"pulses": [[60, 61]], "source": 1}, "pulses must begin before the duration is over"),
-        ({"faces": {"left": {"flux": 1}}}, "component.faces.left: Input should be 'x-', 'x+'"),
+        ({"faces": {"left": {"flux": 1}}}, "component.faces.left: Input should be 'x-'"),
         ({"material": {"conductivity": "iron"}}, "component.material.conductivity: 'iron' is no number"),
         ({"material": {"conductivity": {300: "5 K"}}}, "component.material.conductivity.300: '5 K' cannot"),
         ({"material": {"conductivity": [1, 2]}}, "'component.material.conductivity.2' is missing"),
@@ -58,6 +59,7 @@ def test_units_are_converted():
             {"faces": {"x-": {"temperature": 500}}},
             "at 500 K, and mesoscale.temperatures reach from 300 to 300 K",
         ),
+        ({"source": 1}, "does not stay at 300 K, and mesoscale.temperatures has no other"),
         ({"grain_size": 70}, "mesoscale.grain_sizes lacks"),
         ({"material": {"youngs_modulus": 100}}, "go together"),
         ({"material": {"poisson_ratio": 0.5, "youngs_modulus": 1}}, "between -1 and 0.5"),

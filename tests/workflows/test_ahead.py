@@ -109,7 +109,8 @@ def test_a_component_at_rest_is_not_refused(section):
 
 
 def test_pieces_and_missing_regions_of_a_mask_are_refused():
-    mask = {"size": None, "mask": "m.npy", "voxel": 1}
+    given = {"conductivity": 5, "heat_capacity": 700}
+    mask = {"size": None, "mask": "m.npy", "voxel": 1, "material": given}
     whole, torn = np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4), np.uint8)
     torn[1:3] = 0
     with pytest.raises(InputError, match="falls into 2 pieces"):

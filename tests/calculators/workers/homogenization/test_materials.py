@@ -30,7 +30,9 @@ def test_materials_as_a_study_names_them():
             "expansion": [[1e-6, 0, 0], [0, 1e-6, 0], [0, 0, 9e-6]],
         },
     }
-    study = study_from({"structure": "a", "reference": "b", "mesoscale": {"materials": section}})
+    layers = {"kind": "laminate", "layers": [[name, 0.25] for name in section]}
+    mesoscale = {"materials": section, "microstructure": layers}
+    study = study_from({"structure": "a", "reference": "b", "mesoscale": mesoscale})
     pore, ball, glass, fibre = read_materials(study.model_dump(mode="json")["mesoscale"]["materials"])
     assert pore.is_void
     assert not pore.need("stiffness").any()
