@@ -127,7 +127,6 @@ def sound_velocities(results: Results) -> Figure:
     rows, columns = np.array(steps).T
     place = np.arange(len(steps))
     figure, (axes,) = panels(1, 2.6)
-    figure.set_figwidth(WIDE * 0.62)
     for branch, name in enumerate(("slow transverse", "fast transverse", "longitudinal")):
         curve, look = velocity[rows, columns, branch] / 1000, line_look(branch)
         axes.plot(place, curve, label=name, **look)
