@@ -14,7 +14,6 @@ from hashigo.calculators.workers.component.case import Case
 from hashigo.calculators.workers.component.given import given_properties
 from hashigo.calculators.workers.component.grid import FACES
 from hashigo.calculators.workers.component.properties import check_range
-from hashigo.calculators.workers.homogenization.recipe import Recipe
 from hashigo.calculators.workers.job import SerialComm
 from hashigo.errors import InputError
 from hashigo.study.model import Study
@@ -36,6 +35,9 @@ def check_mesoscale(study: Study, content: Mapping[str, Any], files: Path | None
     """
     if study.until not in ("mesoscale", "component"):
         return
+    # Late, for it brings a compiler, which takes time.
+    from hashigo.calculators.workers.homogenization.recipe import Recipe
+
     section = content["mesoscale"]
     recipe = Recipe.read(section, files)
     for index in range(min(section["realisations"], MOST_VOXELS // prod(recipe.shape))):
