@@ -28,7 +28,7 @@ from hashigo.calculators.workers.homogenization.materials import of_grains
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.phonons import MeshError, PhononModels
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import Effective, ThermalMedium
+from hashigo.calculators.workers.homogenization.solver import Effective, ThermalMedium, best_scheme
 from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
     require_positive_definite,
@@ -281,8 +281,12 @@ def thermal_ensemble(samples: int, slabs: Slabs, law: BoundaryLaw, tolerance: fl
     estimates = np.zeros((samples, law.conditions, 3))
     known = True
 
+    # One for all, lest members and temperatures differ by that of their discretisations.
+    scheme = best_scheme(law.phases(0, 0).table)
+
     def medium(phases: Phases) -> ThermalMedium:
-        return ThermalMedium(slabs, phases.phase, phases.table, grain_names(len(phases.table)))
+        names = grain_names(len(phases.table))
+        return ThermalMedium(slabs, phases.phase, phases.table, names, scheme=scheme)
 
     for place in range(samples):
         start: list[Floats] | None = None

@@ -14,7 +14,7 @@ from hashigo.calculators.workers.homogenization.materials import of_grains
 from hashigo.calculators.workers.homogenization.microstructure import Microstructure
 from hashigo.calculators.workers.homogenization.phonons import MeshError
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium
+from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium, best_scheme
 from hashigo.calculators.workers.homogenization.tensors import (
     Floats,
     require_positive_definite,
@@ -212,12 +212,18 @@ def elastic_ensemble(
     for index, member in enumerate(() if members is None else members):
         require_positive_definite(member, "stiffness", [f"committee member {index}"] * len(member))
 
+    def table_of(sample: Microstructure, crystal: Floats) -> Floats:
+        return rotate_stiffness(of_grains(crystal, others, sample.material), sample.rotations)
+
+    # One for all, lest members and temperatures differ by that of their discretisations.
+    scheme = best_scheme(table_of(samples[0], stiffness[0]))
+
     def solve(
         index: tuple[int, int, int | None], crystal: Floats, start: list[Floats] | None, limit: float
     ) -> tuple[Floats, Effective]:
         sample = samples[index[0]]
-        table = rotate_stiffness(of_grains(crystal, others, sample.material), sample.rotations)
-        medium = ElasticMedium(slabs, sample.grain_id, table, grain_names(len(table)))
+        table = table_of(sample, crystal)
+        medium = ElasticMedium(slabs, sample.grain_id, table, grain_names(len(table)), scheme=scheme)
         found = medium.effective(limit, start)
         for probe in probes:
             probe.see(Seen(*index, sample, medium, found, limit))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from hashigo.calculators.workers.homogenization.microstructure import voronoi_po
 from hashigo.calculators.workers.homogenization.output import uncertainty_components
 from hashigo.calculators.workers.homogenization.phonons import PhononModels
 from hashigo.calculators.workers.homogenization.slabs import Slabs
-from hashigo.calculators.workers.homogenization.solver import ElasticMedium
+from hashigo.calculators.workers.homogenization.solver import Effective, ElasticMedium
 from hashigo.calculators.workers.homogenization.tensors import rotate_stiffness, voigt_to_mandel
 from hashigo.calculators.workers.job import SerialComm
 
@@ -97,3 +99,16 @@ def test_a_member_started_from_the_mean_model_is_its_own_solution(slabs):
         exact = ElasticMedium(slabs, sample.grain_id, table, []).effective(1e-10).tensor
         change = np.abs(exact - found.realisations[place, 0]).max()
         assert np.abs(found.members[0, place, 0] - exact).max() < 1e-4 * change
+
+
+def test_members_are_discretised_as_the_mean_model_is(slabs, monkeypatch):
+    """A member on the other side of the contrast at which schemes change would differ by their errors."""
+    sample = samples(1)[0]
+    sample = replace(sample, material=(np.arange(8) % 2).astype(np.int32))
+    soft = COPPER[None] / 9.9e3
+    seen = []
+    monkeypatch.setattr(ElasticMedium, "effective", lambda self, *_: seen.append(self.scheme) or found)
+    found = Effective(np.eye(6), [np.zeros((3, *slabs.local_shape))] * 6, [1] * 6, [0.0] * 6)
+    members = np.array([COPPER, 1.02 * COPPER])[:, None]
+    elastic_ensemble([sample], slabs, COPPER[None], members, 1e-6, lambda *_: None, soft)
+    assert seen == ["rotated"] * 3
