@@ -210,8 +210,9 @@ PLANNED = (
     Plan(
         "kappa-grain-size",
         "Conductivity of the polycrystal over grain size",
-        "Effective conductivity with phonons scattered at grain boundaries mode by mode. Bars are one standard "
-        "uncertainty: committee, realisations and mesh. The dashed line is the single crystal.",
+        "Effective conductivity; grain boundaries scatter phonons mode by mode, or have the thermal resistance that "
+        "the study gives. Bars are one standard uncertainty, all parts together. The dashed line is the single "
+        "crystal.",
         conductivity.over_grain_size,
     ),
     Plan(
@@ -226,7 +227,7 @@ PLANNED = (
     Plan(
         "slices",
         "Slice through the microstructure",
-        "Middle plane of the first realisation: grains; stress under a mean strain of 0.1 % along x; magnitude of "
+        "A middle plane of the first realisation: grains; stress under a mean strain of 0.1 % along x; magnitude of "
         "the heat flux under a mean temperature gradient of 1 K/µm along x, at the first temperature and grain size. "
         "The whole fields stand in microstructure.vtkhdf.",
         mesoscale.slices,
@@ -256,7 +257,8 @@ PLANNED = (
     Plan(
         "component-slices",
         "Slice through the component",
-        "Middle plane across z at the last output time. The whole fields, over time, stand in component.vtkhdf.",
+        "Middle plane, of the three that in which temperatures differ most, at the last output time. The whole fields, "
+        "over time, stand in component.vtkhdf.",
         component.slices,
     ),
 )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import GREY, line_look, panels, styled
+from hashigo.report.figures.style import GREY, PLANES, line_look, panels, styled
 
 _STAGE = "component"
 #: Field, title with unit, colour map that is even in lightness.
@@ -52,7 +52,7 @@ def history(results: Results) -> Figure:
 
 @styled
 def slices(results: Results) -> Figure:
-    """Temperature and stress in the middle plane across z, at the last output.
+    """Temperature and stress in the middle plane in which temperatures differ most, at the last output.
 
     Args:
         results: of a run.
@@ -64,8 +64,9 @@ def slices(results: Results) -> Figure:
     edges = results.note(_STAGE, "component").get("cell_edges_mm")
     if not fields or not edges:
         raise InputError("no slice through a component is kept")
+    across, up = PLANES[results.note(_STAGE, "slice").get("normal", "z")]
     rows, columns = results.array(_STAGE, f"slice/{fields[0][0]}").shape
-    width, height = columns * edges[0], rows * edges[1]
+    width, height = columns * edges["xyz".index(across)], rows * edges["xyz".index(up)]
     look: dict[str, Any] = {"origin": "lower", "extent": (0, width, 0, height), "interpolation": "nearest"}
     tall = float(np.clip(3.6 * height / width, 0.6, 5.0)) + 1.2
     figure, axes = panels(len(fields), tall, layout="compressed")
@@ -73,8 +74,8 @@ def slices(results: Results) -> Figure:
         picture = panel.imshow(results.array(_STAGE, f"slice/{name}"), cmap=colours, **look)
         panel.set_title(title)
         panel.grid(visible=False)
-        panel.set_xlabel("$x$ (mm)")
+        panel.set_xlabel(f"${across}$ (mm)")
         bar = figure.colorbar(picture, ax=panel, location="bottom", shrink=0.9, aspect=25)
         bar.outline.set_linewidth(0.5)
-    axes[0].set_ylabel("$y$ (mm)")
+    axes[0].set_ylabel(f"${up}$ (mm)")
     return figure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import COLOURS, GREY, LINES, MARKERS, WARNING, panels, styled
+from hashigo.report.figures.style import COLOURS, GREY, LINES, MARKERS, PLANES, WARNING, panels, styled
 
 _STAGE = "mesoscale"
 #: Field, title with unit, factor to that unit, colour map that is even in lightness.
@@ -25,7 +25,7 @@ _FIELDS = (
 
 @styled
 def slices(results: Results) -> Figure:
-    """Grains, stress and heat flux in the middle plane of the first polycrystal.
+    """Grains, stress and heat flux in a middle plane of the first polycrystal.
 
     Args:
         results: of a run.
@@ -42,7 +42,9 @@ def slices(results: Results) -> Figure:
     extent = (0, edge, 0, edge * rows / columns)
     look: dict[str, Any] = {"origin": "lower", "extent": extent, "interpolation": "nearest"}
     axes[0].imshow(_shuffled(grains), cmap=_tints(), vmin=0, vmax=11, **look)
-    axes[0].set_title(f"{len(np.unique(grains))} grains in this plane")
+    across, up = PLANES[results.note(_STAGE, "slice").get("normal", "z")]
+    count = len(np.unique(grains))
+    axes[0].set_title(f"{count} {'grain' if count == 1 else 'grains'} in this plane")
     for panel, (name, title, factor, colours) in zip(axes[1:], fields, strict=True):
         picture = panel.imshow(results.array(_STAGE, f"slice/{name}") * factor, cmap=colours, **look)
         panel.set_title(title)
@@ -51,8 +53,8 @@ def slices(results: Results) -> Figure:
     for panel in axes:
         _borders(panel, grains, edge)
         panel.grid(visible=False)
-        panel.set_xlabel(f"$x$ ({unit})")
-    axes[0].set_ylabel(f"$y$ ({unit})")
+        panel.set_xlabel(f"${across}$ ({unit})")
+    axes[0].set_ylabel(f"${up}$ ({unit})")
     return figure
 
 

@@ -23,6 +23,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 #: One line style and one marker for each colour, so that print without colour tells them apart.
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+#: Axes to the right and upwards of a slice, by its normal.
+PLANES = {"z": ("x", "y"), "y": ("x", "z"), "x": ("y", "z")}
 GREY = "#777777"
 WARNING = "#A03000"
 

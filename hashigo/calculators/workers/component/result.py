@@ -174,7 +174,14 @@ def _calibrated(properties: Mapping[str, Property]) -> bool:
 def _marks(properties: Mapping[str, Property], case: Case, name: str) -> tuple[str, ...]:
     stress = name in ("von_mises", "principal")
     used = {key: one for key, one in properties.items() if stress or key not in ("stiffness", "expansion")}
-    marks = list(dict.fromkeys(mark for one in used.values() for mark in one.marks))
+    # A column's mark "of 0 K" stands beside its name in the handover, and beside others here.
+    marks = list(
+        dict.fromkeys(
+            f"{key.replace('_', ' ')} {mark}" if mark.startswith("of ") else mark
+            for key, one in used.items()
+            for mark in one.marks
+        )
+    )
     given = [key.replace("_", " ") for key, one in used.items() if one.origin == GIVEN]
     if given:
         marks.append(f"{', '.join(given)} given")
@@ -214,11 +221,29 @@ def _write_fields(writer: ResultWriter, case: Case, outcome: Outcome) -> None:
     if outcome.steady:
         still.update({f"{name}_steady": grid.spread(values[count]) for name, values in moving.items()})
     write_steps(writer.file, fields, still, np.array(case.outputs), grid.spacing * _MM)
-    middle = grid.region.shape[0] // 2
     writer.array("outputs", case.outputs, units="s")
+    normal = _telling_normal(fields["temperature"][-1])
+    writer.note("slice", {"normal": normal})
     for name, unit in (("temperature", "K"), ("von_mises", "MPa")):
         if name in fields:
-            writer.array(f"slice/{name}", fields[name][-1, middle], units=unit)
+            writer.array(f"slice/{name}", _middle(fields[name][-1], normal), units=unit)
+
+
+def _middle(values: Floats, normal: str) -> Floats:
+    """The middle plane of a field, shape (nz, ny, nx), across an axis."""
+    axis = "zyx".index(normal)
+    return np.asarray(np.take(values, values.shape[axis] // 2, axis))
+
+
+def _telling_normal(temperature: Floats) -> str:
+    """The axis across whose middle plane temperatures, K, differ most; z where others differ by hardly more."""
+    spread = {}
+    for normal in "zyx":
+        plane = _middle(temperature, normal)
+        known = plane[np.isfinite(plane)]
+        spread[normal] = 0.99 * float(np.ptp(known)) if known.size else 0.0
+    spread["z"] /= 0.99
+    return max("zyx", key=spread.__getitem__)
 
 
 def _note(

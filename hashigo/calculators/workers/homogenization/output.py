@@ -199,14 +199,18 @@ def stress_fields(stress: Floats) -> dict[str, NDArray[Any]]:
 
 
 def write_slices(writer: ResultWriter, fields: Mapping[str, NDArray[Any]]) -> None:
-    """Write the middle plane normal to z of the fields that the report shows.
+    """Write a middle plane of the fields that the report shows: that normal to z, where it cuts several grains.
 
     Args:
         writer: open result file.
         fields: as of `local_fields`, on the whole grid, shape (nz, ny, nx) or (nz, ny, nx, components), in
             the units given there.
     """
-    middle = len(fields["grain_id"]) // 2
+    grains = fields["grain_id"]
+    planes = {normal: np.take(grains, grains.shape[axis] // 2, axis) for axis, normal in enumerate("zyx")}
+    normal = next((one for one, plane in planes.items() if plane.min() < plane.max()), "z")
+    axis = "zyx".index(normal)
+    writer.note("slice", {"normal": normal})
     units = {
         "grain_id": "dimensionless",
         "von_mises": "GPa",
@@ -216,6 +220,6 @@ def write_slices(writer: ResultWriter, fields: Mapping[str, NDArray[Any]]) -> No
     }
     for name, unit in units.items():
         if name in fields:
-            plane = fields[name][middle]
+            plane = np.take(fields[name], grains.shape[axis] // 2, axis)
             shown = np.linalg.norm(plane, axis=-1) if plane.ndim == 3 else plane
             writer.array(f"slice/{name}", shown, units=unit)

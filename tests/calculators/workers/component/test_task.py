@@ -276,3 +276,12 @@ def test_a_mask_of_nothing_but_its_surroundings_is_cut_first():
     parameters = {**BOX, "size": None, "mask": "a.npy", "voxel": 1.0, "refine": 8}
     with pytest.raises(InputError, match="884736000 cells, nearly all outside"):
         Case.read(parameters, region)
+
+
+def test_the_slice_shows_where_temperatures_differ(tmp_path):
+    """Heat along z leaves the plane across z at one temperature."""
+    upright = {**BOX, "size": [2, 4, 10], "cells": [2, 4, 12], "faces": {}, "probes": [], "supports": {}}
+    upright["faces"] = {"z-": {"temperature": 300}, "z+": {"temperature": 400}}
+    with compute(tmp_path, upright) as reader:
+        assert reader.note("slice") == {"normal": "y"}
+        assert reader.array("slice/temperature").shape == (12, 2)
