@@ -124,9 +124,14 @@ def outcome_of(
         found = solver.read(folder, problem)
         if found is not None:
             return found
-    folder.mkdir(parents=True, exist_ok=True)
-    solver.write(problem, tolerance, folder)
-    record.write_text(json.dumps(digest) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        solver.write(problem, tolerance, folder)
+        record.write_text(json.dumps(digest) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"files cannot be written into {folder}: {error.strerror or error}", fix="give another --folder"
+        ) from None
     return None
 
 

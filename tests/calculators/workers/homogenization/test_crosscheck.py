@@ -58,3 +58,16 @@ def test_files_of_something_else_are_not_overwritten(tmp_path):
     with pytest.raises(InputError, match="holds files that are of no crosscheck"):
         outcome_of(get_homogenizer("fans"), PeriodicProblem(PHASE, np.eye(3)[None]), 1e-6, tmp_path, {})
     assert (tmp_path / "input.json").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"files cannot be written into .*deep: Not a directory") as caught:
+        outcome_of(
+            get_homogenizer("fans"),
+            PeriodicProblem(PHASE, np.eye(3)[None]),
+            1e-6,
+            tmp_path / "file" / "deep",
+            {},
+        )
+    assert caught.value.fix == "give another --folder"
