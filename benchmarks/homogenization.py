@@ -86,7 +86,8 @@ def part(arguments: argparse.Namespace) -> None:
         )
         del found
     memory = sum(comm.allgather(peak() - before))
-    told = medium.together * medium.bytes_per_voxel + medium.loads * medium.components * 8
+    check = 28 if slabs.precision == np.float32 else 0
+    told = medium.together * medium.bytes_per_voxel + (medium.loads * 8 + check) * medium.components
     if comm.rank == 0:
         print(json.dumps({"runs": out, "bytes_per_voxel": memory / n**3, "told": told}))
 

@@ -185,8 +185,8 @@ class Mesoscale(Section):
     tolerance: float = Field(1e-6, gt=0, le=1e-2, description="Solver's relative residual.")
     precision: Literal["double", "single"] = Field(
         "double",
-        description="Precision of the solver's fields; single takes 0.56 of the memory, and its residual is checked in "
-        "double precision (a tolerance of 1e-4 suits it).",
+        description="Precision of the solver's fields; single takes three quarters of the memory, and its residual is "
+        "checked in double precision (a tolerance of 1e-4 suits it).",
     )
     boundary: Annotated[
         Annotated[Literal["modes"], Tag(WORD)] | Annotated[Boundary, Tag(SECTION)],

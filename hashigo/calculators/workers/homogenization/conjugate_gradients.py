@@ -97,17 +97,23 @@ class _Fields:
         return (2.0 * self.medium.slabs.total(work) - own) / self.medium.scale
 
     def check(self) -> Floats:
-        """Compute the residual anew in double precision; the square of its norm for each load."""
-        field = np.empty(self.direction.shape)
-        field[1:-1] = self.unknown
-        residual, force = np.empty(self.unknown.shape), np.empty(self.unknown.shape)
-        self.medium.sources(-self.flux, residual, self.lanes)
-        self.medium.balance(field, force, self.lanes)
-        residual -= force
-        self.residual = residual
-        for piece in self.green.pieces:
-            self.green.put(piece, (residual[piece] / self.medium.scale).astype(TRANSFORM))
-        return self.green.run()
+        """Compute the residual anew in double precision, load by load; the square of its norm for each."""
+        medium, count = self.medium, len(self.lanes)
+        green = Green(medium.slabs, medium.scheme, medium.components, 1, medium.ratio, TRANSFORM)
+        shape = (*self.unknown.shape[:3], self.nx)
+        residual, force = np.empty(shape), np.empty(shape)
+        field = np.empty((shape[0] + 2, *shape[1:]))
+        squares = []
+        for lane in range(count):
+            field[1:-1] = self.unknown[..., lane::count]
+            medium.sources(-self.flux[..., lane : lane + 1], residual, (0,))
+            medium.balance(field, force, (0,))
+            residual -= force
+            self.residual[..., lane::count] = residual
+            for piece in green.pieces:
+                green.put(piece, (residual[piece] / medium.scale).astype(TRANSFORM))
+            squares.append(green.run()[0])
+        return np.array(squares)
 
 
 def balance_loads(

@@ -198,7 +198,8 @@ class Medium:
     def bytes_per_voxel(self) -> float:
         """Memory of conjugate gradients for one load, bytes: four fields and their transform, on many ranks twice.
 
-        The phases take 4 more, and each solution that is kept 8 for each component.
+        The phases take 8 more, each solution that is kept 8 for each component, and the check of single precision 28
+        for each component, whatever the number of loads.
         """
         transforms = 2.0 - 1.0 / self.slabs.comm.size
         return self.components * (
