@@ -83,11 +83,11 @@ def check_output(folder: Path) -> None:
     Raises:
         InputError: when the folder is a file, or cannot be made or written.
     """
-    if folder.exists() and not folder.is_dir():
+    parent = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    if not parent.is_dir():
         raise InputError(
-            f"{folder} is a file, and a folder for the results was to be made", fix="give --output"
+            f"{parent} is a file, and a folder for the results was to be made", fix="give --output"
         )
-    parent = next(path for path in (folder, *folder.resolve().parents) if path.is_dir())
     if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(
             f"the folder of the results, {folder}, cannot be written", fix="give another by --output"
