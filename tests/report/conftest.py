@@ -188,6 +188,14 @@ def write_mesoscale(path):
         )
         writer.array("slice/von_mises", rng.random((12, 12)), units="GPa")
         writer.array("slice/heat_flux", 1e7 * rng.random((12, 12)), units="W/m^2")
+        writer.array("slice/thermal_principal", rng.normal(0, 0.1, (12, 12)), units="GPa")
+        for name in ("von_mises", "heat_flux"):
+            writer.array(f"histogram/{name}/edges", np.linspace(0, 1, 6), units="GPa")
+            writer.array(f"histogram/{name}/density", [0.5, 1.0, 2.0, 1.0, 0.5], units="1/GPa")
+        writer.array("thermal_stress/probability", np.linspace(0, 1, 201), units="dimensionless")
+        for name in ("von_mises", "principal"):
+            writer.array(f"thermal_stress/{name}", np.sort(rng.random((3, 201)), axis=1), units="GPa")
+        writer.note("thermal_stress", {"stress_free": 1000.0, "temperature": 300.0})
         writer.note("fields", {"edge": 150.0, "length_unit": "nm"})
         writer.array("statistics/diameter", rng.lognormal(-0.06, 0.35, 60), units="dimensionless")
         writer.array("statistics/neighbours", rng.integers(8, 20, 60), units="dimensionless")

@@ -26,7 +26,15 @@ OF_STAGE = {
     "expansion": {"thermal-expansion"},
     "thermoelasticity": {"thermal-stiffness"},
     "dynamics": {"equation-of-state", "arrangement", "velocity-spectrum"},
-    "mesoscale": {"kappa-grain-size", "bounds", "slices", "grain-sizes", "representative-volume"},
+    "mesoscale": {
+        "kappa-grain-size",
+        "bounds",
+        "slices",
+        "field-distributions",
+        "stress-between-grains",
+        "grain-sizes",
+        "representative-volume",
+    },
     "component": {"component-history", "component-slices"},
 }
 
@@ -203,3 +211,29 @@ def test_small_helpers():
     assert evenly(10, 3, 2) == [2, 4, 9]
     assert evenly(2, 4) == [0, 1]
     assert isotropic(np.diag([1.0, 2.0, 6.0])) == pytest.approx(3.0)
+
+
+def test_bounds_are_shown_at_every_temperature(tmp_path):
+    kelvin = [600.0, 300.0, 900.0]
+    with ResultWriter(tmp_path / "m.h5", task="mesoscale", task_version=1) as writer:
+        for kind, value in (("bulk", 100.0), ("shear", 50.0)):
+            curve = value * (1 - 1e-4 * np.array(kelvin))
+            conditions = [{"temperature": t} for t in kelvin]
+            writer.quantity(
+                f"effective_{kind}_modulus", curve, conditions=conditions, components={"model": 0.01 * curve}
+            )
+            factors = {
+                "voigt": 1.1,
+                "reuss": 0.9,
+                "hashin_shtrikman_lower": 0.95,
+                "hashin_shtrikman_upper": 1.05,
+            }
+            for name, factor in factors.items():
+                writer.array(f"bounds/{kind}/{name}", factor * curve, units="GPa")
+    with ResultReader(tmp_path / "m.h5") as reader:
+        figure = plan_of("bounds").draw(Results({"mesoscale": reader}))
+    assert "Hashin–Shtrikman" in texts(figure)
+    assert "self-consistent" not in texts(figure)
+    points = figure.axes[0].containers[0].lines[0].get_xydata()
+    assert points[:, 0].tolist() == sorted(kelvin)
+    assert points[:, 1] == pytest.approx(100.0 * (1 - 1e-4 * np.sort(kelvin)))

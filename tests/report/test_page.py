@@ -222,7 +222,7 @@ def test_chromium_opens_the_report_of_a_real_run(finished, browser):
     # The small study has one temperature only, and none of the stages that are optional.
     absent = {"learning", "search", "thermal-properties", "green-kubo", "equation-of-state", "arrangement"}
     absent |= {"thermal-expansion", "thermal-stiffness"}
-    absent |= {"representative-volume", "component-history", "component-slices"}
+    absent |= {"representative-volume", "stress-between-grains", "component-history", "component-slices"}
     assert drawn == [plan.name for plan in PLANNED if plan.name not in absent | {"velocity-spectrum"}]
     assert len(check_in(browser, page)) == len(drawn)
     text = browser.script("return document.body.innerText;")

@@ -212,16 +212,15 @@ PLANNED = (
         "Conductivity of the polycrystal over grain size",
         "Effective conductivity; grain boundaries scatter phonons mode by mode, or have the thermal resistance that "
         "the study gives. Bars are one standard uncertainty, all parts together. The dashed line is the single "
-        "crystal.",
+        "crystal; bands, where they can be seen, are the bounds of Hashin and Shtrikman for these grains.",
         conductivity.over_grain_size,
     ),
     Plan(
         "bounds",
         "Moduli of the polycrystal and their bounds",
-        "Effective moduli with one standard uncertainty, at the first temperature where there are more. Voigt and "
-        "Reuss are those of this sample; Hashin and "
-        "Shtrikman's bounds and the self-consistent estimate are those of a cubic crystal's infinite, random "
-        "polycrystal, which a small sample may leave.",
+        "Effective moduli with one standard uncertainty. Voigt and Reuss are those of this sample; Hashin and "
+        "Shtrikman's bounds and the self-consistent estimate are those of an infinite polycrystal of all orientations, "
+        "which a small sample may leave.",
         crystal.moduli_and_bounds,
     ),
     Plan(
@@ -231,6 +230,22 @@ PLANNED = (
         "the heat flux under a mean temperature gradient of 1 K/µm along x, at the first temperature and grain size. "
         "The whole fields stand in microstructure.vtkhdf.",
         mesoscale.slices,
+    ),
+    Plan(
+        "field-distributions",
+        "Distribution of stress and heat flux",
+        "Of the first realisation, over its volume: von Mises stress under a mean strain of 0.1 % along x, and "
+        "magnitude of the heat flux under a mean temperature gradient of 1 K/µm along x, at the first temperature and "
+        "grain size.",
+        mesoscale.distributions,
+    ),
+    Plan(
+        "stress-between-grains",
+        "Stress between grains",
+        "What a change of temperature leaves in a polycrystal that nothing holds. Left, largest principal stress in "
+        "the middle plane of the first realisation, red in tension; right, share of the volume with a smaller stress, "
+        "mean over the realisations and, as a band, all of them.",
+        mesoscale.stress_between_grains,
     ),
     Plan(
         "grain-sizes",

@@ -183,6 +183,10 @@ def over_grain_size(results: Results) -> Figure:
         look = marker_look(order)
         label = f"polycrystal, {kelvin:g} K"
         axes.errorbar(size, isotropic(record.value[rows]), yerr=bars, label=label, **look)
+        ends = [f"bounds/conductivity/hashin_shtrikman_{end}" for end in ("lower", "upper")]
+        if all(results.has("mesoscale", end) for end in ends):
+            lower, upper = (results.array("mesoscale", end)[rows] for end in ends)
+            axes.fill_between(size, lower, upper, color=look["color"], alpha=0.2, lw=0)
         bulk = _bulk(results, kelvin)
         if bulk is not None:
             axes.axhline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -151,6 +152,9 @@ def moduli_and_bounds(results: Results) -> Figure:
     Raises:
         InputError: when there is no polycrystal.
     """
+    record = results.quantity("mesoscale", "effective_bulk_modulus")
+    if len(record.conditions) > 1:
+        return _moduli_over_temperature(results)
     figure, axes = panels(2, 2.3, sharey=True)
     rows = {
         "reuss": "Reuss",
@@ -182,4 +186,41 @@ def moduli_and_bounds(results: Results) -> Figure:
         panel.set_xlabel(axis_label(f"effective_{kind}_modulus"))
     axes[0].set_yticks(range(len(known)), [rows[row] for row in known])
     axes[0].set_ylim(-0.6, len(known) - 0.4)
+    return figure
+
+
+def _moduli_over_temperature(results: Results) -> Figure:
+    """The same at each temperature."""
+    figure, axes = panels(2, 2.8)
+    for panel, kind in zip(axes, ("bulk", "shear"), strict=True):
+        record = results.quantity("mesoscale", f"effective_{kind}_modulus")
+        kelvin = np.array([condition["temperature"] for condition in record.conditions])
+        order = np.argsort(kelvin)
+
+        def bound(name: str, kind: str = kind, order: Any = order) -> Any:
+            path = f"bounds/{kind}/{name}"
+            return results.array("mesoscale", path)[order] if results.has("mesoscale", path) else None
+
+        lower, upper = bound("hashin_shtrikman_lower"), bound("hashin_shtrikman_upper")
+        if lower is not None and upper is not None:
+            panel.fill_between(
+                kelvin[order], lower, upper, color=COLOURS[4], alpha=0.5, lw=0, label="Hashin–Shtrikman"
+            )
+        lines = (
+            ("voigt", "Voigt", "-."),
+            ("self_consistent", "self-consistent", "-"),
+            ("reuss", "Reuss", ":"),
+        )
+        for name, label, dashes in lines:
+            curve = bound(name)
+            if curve is not None:
+                panel.plot(kelvin[order], curve, color=COLOURS[0], linestyle=dashes, linewidth=1, label=label)
+        bars = None if record.standard_uncertainty is None else record.standard_uncertainty[order]
+        panel.errorbar(
+            kelvin[order], record.value[order], yerr=bars, color=COLOURS[1], marker="D", linestyle="none",
+            label="this polycrystal", zorder=3,
+        )  # fmt: skip
+        panel.set_xlabel(axis_label("temperature"))
+        panel.set_ylabel(axis_label(f"effective_{kind}_modulus"))
+    axes[1].legend()
     return figure

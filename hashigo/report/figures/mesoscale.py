@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from hashigo.errors import InputError
 from hashigo.report.figures.source import Results
-from hashigo.report.figures.style import COLOURS, GREY, LINES, MARKERS, PLANES, WARNING, panels, styled
+from hashigo.report.figures.style import (
+    COLOURS,
+    GREY,
+    LINES,
+    MARKERS,
+    PLANES,
+    WARNING,
+    line_look,
+    panels,
+    styled,
+)
 
 _STAGE = "mesoscale"
 #: Field, title with unit, factor to that unit, colour map that is even in lightness.
@@ -55,6 +65,85 @@ def slices(results: Results) -> Figure:
         panel.grid(visible=False)
         panel.set_xlabel(f"${across}$ ({unit})")
     axes[0].set_ylabel(f"${up}$ ({unit})")
+    return figure
+
+
+#: Histogram, label with unit, factor to that unit.
+_HISTOGRAMS = (
+    ("von_mises", "von Mises stress (MPa)", 1e3),
+    ("heat_flux", "heat flux (MW/m²)", 1e-6),
+)
+
+
+@styled
+def distributions(results: Results) -> Figure:
+    """How stress and heat flux are distributed over the volume of the first polycrystal.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when there is no histogram.
+    """
+    found = [one for one in _HISTOGRAMS if results.has(_STAGE, f"histogram/{one[0]}")]
+    if not found:
+        raise InputError("no distribution of a field was kept")
+    figure, axes = panels(len(found), 2.4)
+    for panel, (name, label, factor) in zip(axes, found, strict=True):
+        edges = results.array(_STAGE, f"histogram/{name}/edges") * factor
+        density = results.array(_STAGE, f"histogram/{name}/density") / factor
+        panel.stairs(density, edges, fill=True, color=COLOURS[4], alpha=0.6)
+        panel.stairs(density, edges, color=COLOURS[0])
+        mean = float((density * np.diff(edges) * 0.5 * (edges[1:] + edges[:-1])).sum())
+        panel.axvline(mean, color=COLOURS[1], linestyle="--", label=f"mean {mean:.3g}")
+        panel.set_xlabel(label)
+        panel.set_ylim(bottom=0)
+        panel.legend()
+    axes[0].set_ylabel("density over the volume")
+    return figure
+
+
+@styled
+def stress_between_grains(results: Results) -> Figure:
+    """Largest principal stress that a change of temperature leaves, in a plane, and how stresses are distributed.
+
+    Args:
+        results: of a run.
+
+    Raises:
+        InputError: when it was not computed.
+    """
+    plane = 1e3 * results.array(_STAGE, "slice/thermal_principal")
+    share = results.array(_STAGE, "thermal_stress/probability")
+    note = results.note(_STAGE, "fields")
+    figure, (picture, curves) = panels(2, 3.0)
+    edge, unit = float(note.get("edge") or plane.shape[1]), str(note.get("length_unit") or "voxel")
+    extent = (0.0, edge, 0.0, edge * plane.shape[0] / plane.shape[1])
+    most = float(np.abs(plane).max()) or 1.0
+    shown = picture.imshow(
+        plane, cmap="RdBu_r", vmin=-most, vmax=most, origin="lower", extent=extent, interpolation="nearest"
+    )
+    _borders(picture, results.array(_STAGE, "slice/grain_id"), edge)
+    picture.grid(visible=False)
+    picture.set_xlabel(f"$x$ ({unit})")
+    picture.set_ylabel(f"$y$ ({unit})")
+    bar = figure.colorbar(shown, ax=picture, shrink=0.9)
+    bar.set_label("largest principal stress (MPa)")
+    bar.outline.set_linewidth(0.5)
+    names = (("von_mises", "von Mises"), ("principal", "largest principal"))
+    for index, (name, label) in enumerate(names):
+        values = 1e3 * results.array(_STAGE, f"thermal_stress/{name}")
+        look = line_look(index)
+        curves.plot(values.mean(axis=0), share, label=label, **look)
+        curves.fill_betweenx(
+            share, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.25, lw=0
+        )
+    change = results.note(_STAGE, "thermal_stress")
+    curves.set_title(f"at {change['temperature']:g} K, free of stress at {change['stress_free']:g} K")
+    curves.set_xlabel("stress (MPa)")
+    curves.set_ylabel("share of the volume below")
+    curves.set_ylim(0, 1)
+    curves.legend()
     return figure
 
 

@@ -159,11 +159,9 @@ class Medium:
             raise WorkerError(f"the {self.what} table has shape {table.shape}")
         if self.phase.min() < 0 or self.phase.max() >= len(table):
             raise WorkerError(f"a voxel's phase is not in the {self.what} table of {len(table)} phases")
-        ordinary = [
-            index
-            for index, tensor in enumerate(table)
-            if tensor.any() and not np.isinf(np.diag(tensor)).all()
-        ]
+        # There may be a phase for each voxel at a grain boundary.
+        infinite = np.isinf(np.diagonal(table, axis1=1, axis2=2)).all(axis=1)
+        ordinary = np.flatnonzero(table.any(axis=(1, 2)) & ~infinite).tolist()
         if not ordinary:
             raise InputError(
                 f"no phase has a finite {self.what} other than zero", fix="add the material itself"
