@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from hashigo.calculators.results import ResultReader, ResultWriter
+from hashigo.errors import InputError
 from hashigo.report.figures import PLANNED, Results, draw_all
 from hashigo.report.figures.conductivity import distinct_axes
 from hashigo.report.figures.crystal import direction_path, youngs_modulus
 from hashigo.report.figures.dynamics import broadened
+from hashigo.report.figures.mesoscale import stress_between_grains
 from hashigo.report.figures.style import axis_label, evenly, isotropic, look, middle, svg
 
 OF_STAGE = {
@@ -202,6 +204,15 @@ def test_grain_sizes_stand_beside_what_was_asked_for(results):
     # A density has area one.
     for line in figure.axes[0].lines:
         assert np.trapezoid(*line.get_xydata().T[::-1]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_grains_that_expand_alike_have_no_picture_of_their_stress(tmp_path):
+    path = tmp_path / "mesoscale.h5"
+    with ResultWriter(path, task="mesoscale", task_version=1) as writer:
+        writer.array("slice/thermal_principal", np.full((4, 4), 1e-10), units="GPa")
+        writer.array("thermal_stress/probability", [0.5], units="dimensionless")
+    with ResultReader(path) as reader, pytest.raises(InputError, match="no stress between the grains"):
+        stress_between_grains(Results({"mesoscale": reader}))
 
 
 def test_small_helpers():

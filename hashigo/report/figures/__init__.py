@@ -243,7 +243,7 @@ PLANNED = (
         "stress-between-grains",
         "Stress between grains",
         "What a change of temperature leaves in a polycrystal that nothing holds. Left, largest principal stress in "
-        "the middle plane of the first realisation, red in tension; right, share of the volume with a smaller stress, "
+        "a middle plane of the first realisation, red in tension; right, share of the volume with a smaller stress, "
         "mean over the realisations and, as a band, all of them.",
         mesoscale.stress_between_grains,
     ),

@@ -26,6 +26,8 @@ from hashigo.report.figures.style import (
 )
 
 _STAGE = "mesoscale"
+#: Stress in MPa below which there is none to show.
+LEAST_STRESS = 1e-3
 #: Field, title with unit, factor to that unit, colour map that is even in lightness.
 _FIELDS = (
     ("von_mises", "von Mises stress (MPa)", 1e3, "cividis"),
@@ -111,22 +113,25 @@ def stress_between_grains(results: Results) -> Figure:
         results: of a run.
 
     Raises:
-        InputError: when it was not computed.
+        InputError: when it was not computed, or there is none but rounding, as between grains that expand alike.
     """
     plane = 1e3 * results.array(_STAGE, "slice/thermal_principal")
+    if np.abs(plane).max() < LEAST_STRESS:
+        raise InputError("there is no stress between the grains")
     share = results.array(_STAGE, "thermal_stress/probability")
     note = results.note(_STAGE, "fields")
     figure, (picture, curves) = panels(2, 3.0)
     edge, unit = float(note.get("edge") or plane.shape[1]), str(note.get("length_unit") or "voxel")
     extent = (0.0, edge, 0.0, edge * plane.shape[0] / plane.shape[1])
-    most = float(np.abs(plane).max()) or 1.0
+    most = float(np.abs(plane).max())
     shown = picture.imshow(
         plane, cmap="RdBu_r", vmin=-most, vmax=most, origin="lower", extent=extent, interpolation="nearest"
     )
     _borders(picture, results.array(_STAGE, "slice/grain_id"), edge)
     picture.grid(visible=False)
-    picture.set_xlabel(f"$x$ ({unit})")
-    picture.set_ylabel(f"$y$ ({unit})")
+    across, up = PLANES[results.note(_STAGE, "slice").get("normal", "z")]
+    picture.set_xlabel(f"${across}$ ({unit})")
+    picture.set_ylabel(f"${up}$ ({unit})")
     bar = figure.colorbar(shown, ax=picture, shrink=0.9)
     bar.set_label("largest principal stress (MPa)")
     bar.outline.set_linewidth(0.5)
