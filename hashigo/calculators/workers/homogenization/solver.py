@@ -166,7 +166,16 @@ class Medium:
             raise InputError(
                 f"no phase has a finite {self.what} other than zero", fix="add the material itself"
             )
-        require_positive_definite(table[ordinary], self.what, [labels[index] for index in ordinary])
+
+        def place(row: int) -> str:
+            where = np.argwhere(self.phase == ordinary[row])
+            if not len(where):  # on another rank
+                return ""
+            z, y, x = where[0] + [self.slabs.planes.start, 0, 0]
+            return f" (at voxel {x}, {y}, {z} along x, y, z)"
+
+        names = [labels[index] for index in ordinary]
+        require_positive_definite(table[ordinary], self.what, names, place)
 
     def _reference(self, solid: Floats) -> tuple[float, float]:
         raise NotImplementedError

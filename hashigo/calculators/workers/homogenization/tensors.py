@@ -6,6 +6,8 @@ two), in which a rotation is orthogonal and eigenvalues do not depend on the axe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -212,13 +214,16 @@ def isotropic_moduli_of_compliance(stiffness: Floats) -> tuple[Floats, Floats]:
     return np.where(none, 0.0, 1.0 / volumetric), np.where(none, 0.0, 0.5 / deviatoric)
 
 
-def require_positive_definite(tensors: Floats, what: str, names: list[str]) -> None:
+def require_positive_definite(
+    tensors: Floats, what: str, names: list[str], place: Callable[[int], str] = lambda index: ""
+) -> None:
     """Make sure that symmetric matrices are finite and positive definite.
 
     Args:
         tensors: symmetric matrices, shape (n, m, m), any unit.
         what: what the tensors are, e.g. "stiffness".
         names: one for each tensor, for the error.
+        place: says where the tensor of an index is, after its name.
 
     Raises:
         InputError: names the first tensor that is not.
@@ -233,7 +238,7 @@ def require_positive_definite(tensors: Floats, what: str, names: list[str]) -> N
     if not wrong.any():
         return
     first = int(np.argmax(wrong))
-    name = names[first]
+    name = names[first] + place(first)
     if not finite[first]:
         raise InputError(f"the {what} of {name} has entries that are no numbers (NaN or infinite)")
     if not symmetric[first]:

@@ -251,9 +251,13 @@ def test_phases_that_want_to_strain_alike_have_no_stress():
 def test_phase_that_is_not_positive_definite_is_named():
     phase = layers(0, (2, 2))
     broken = np.array([COPPER, cubic(100.0, 120.0, 50.0)])
-    with pytest.raises(InputError, match="stiffness of phase 1 is not positive definite"):
+    with pytest.raises(
+        InputError, match=r"stiffness of phase 1 \(at voxel 2, 0, 0 along x, y, z\) is not positive definite"
+    ):
         ElasticMedium(slabs_of(phase), phase, broken, [])
-    with pytest.raises(InputError, match="thermal conductivity of grain b has entries that are no numbers"):
+    with pytest.raises(
+        InputError, match=r"thermal conductivity of grain b \(at .*\) has entries that are no numbers"
+    ):
         ThermalMedium(
             slabs_of(phase), phase, np.array([np.eye(3), np.nan * np.eye(3)]), ["grain a", "grain b"]
         )
